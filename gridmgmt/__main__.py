@@ -1,0 +1,5 @@
+"""`python -m gridmgmt` is the `gridmgmt` command."""
+
+from gridmgmt.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""The `gridmgmt` command. Each group stands in a module of its own and is loaded only when it is called."""
+
+import importlib
+import sys
+from collections.abc import Callable
+
+import click
+
+from gridmgmt.errors import GridmgmtError
+
+# Group or command -> the module and the object in it.
+COMMANDS = {
+    "cluster": ("gridmgmt.cli.database", "cluster"),
+    "db": ("gridmgmt.cli.database", "db"),
+    "import": ("gridmgmt.cli.imports", "imports"),
+    "hotspots": ("gridmgmt.cli.analysis", "hotspots"),
+    "seasonal": ("gridmgmt.cli.analysis", "seasonal"),
+    "demo": ("gridmgmt.cli.demo", "demo"),
+    "serve": ("gridmgmt.cli.serve", "serve"),
+    "account": ("gridmgmt.cli.serve", "account"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when asked for, so that `cluster url` does not wait for pandas."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(package_name="gridmgmt")
+def cli() -> None:
+    """网格化服务管理: grids, households, matters, hotspots and the seasonal list (时令清单治未病)."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; an error of ours becomes one line and its exit code."""
+    run: Callable[..., object] = cli.main
+    try:
+        run(args=arguments, prog_name="gridmgmt")
+    except GridmgmtError as error:
+        click.echo(f"gridmgmt: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,72 @@
+"""`gridmgmt cluster` and `gridmgmt db`: the private server and the schema."""
+
+import click
+
+from gridmgmt.config import settings
+from gridmgmt.db import migrations
+from gridmgmt.db.cluster import Cluster
+from gridmgmt.db.engine import create_database, opened
+from gridmgmt.errors import SetupError
+
+
+@click.group()
+def cluster() -> None:
+    """The private PostGIS cluster in GRIDMGMT_HOME."""
+
+
+def _private() -> Cluster:
+    chosen = settings()
+    if chosen.database_url:
+        raise SetupError("GRIDMGMT_DATABASE_URL names a server, so there is no private cluster to handle")
+    return Cluster(chosen.home)
+
+
+@cluster.command("start")
+def start() -> None:
+    """Start the private cluster and keep it running; print its address."""
+    private = _private()
+    private.start(keep=True)
+    create_database(private.url("postgres"), "gridmgmt")
+    click.echo(private.url())
+
+
+@cluster.command("stop")
+def stop() -> None:
+    """Stop the private cluster."""
+    _private().stop()
+
+
+@cluster.command("url")
+def url() -> None:
+    """Print the address of the running private cluster, as SQLAlchemy writes it."""
+    click.echo(_private().url())
+
+
+@cluster.command("drop")
+@click.confirmation_option(prompt="Stop the private cluster and delete all its data?")
+def drop() -> None:
+    """Stop the private cluster and delete its data."""
+    _private().drop()
+
+
+@click.group()
+def db() -> None:
+    """The schema of the database."""
+
+
+@db.command("up")
+def up() -> None:
+    """Bring the database to this version's schema; safe to repeat."""
+    with opened() as engine:
+        migrations.up(engine)
+        click.echo(f"schema at {migrations.status(engine).current}")
+
+
+@db.command("status")
+def status() -> None:
+    """Say which schema the database has and which one this version wants."""
+    with opened() as engine:
+        found = migrations.status(engine)
+    click.echo(f"schema at {found.current or 'nothing'}, this version wants {found.head}")
+    if not found.up_to_date:
+        raise SetupError("run: gridmgmt db up")

@@ -1,0 +1,80 @@
+"""Opens the database that the settings name: a real server, or the private cluster, started as needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from gridmgmt.config import Settings, settings
+from gridmgmt.db.cluster import DATABASE, Cluster
+
+READER = "gridmgmt_reader"
+
+
+def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> Engine:
+    """Return an engine; with `role` every connection gives up all rights but that role's.
+
+    Raises nothing: a server that does not answer shows at the first connection.
+    """
+    options = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), **options)
+    if role:
+
+        @event.listens_for(engine, "connect")
+        def give_up_rights(connection, _record) -> None:  # type: ignore[no-untyped-def]
+            with connection.cursor() as cursor:
+                cursor.execute(f'SET ROLE "{role}"')
+            connection.commit()
+
+    return engine
+
+
+@contextmanager
+def database_url(chosen: Settings | None = None) -> Iterator[str]:
+    """Give the address of a database that answers, and let go of it afterwards.
+
+    The private cluster is started when no server is named, and stopped with its last user.
+    """
+    chosen = chosen or settings()
+    if chosen.database_url:
+        yield chosen.database_url
+        return
+    cluster = Cluster(chosen.home)
+    cluster.start()
+    try:
+        create_database(cluster.url("postgres"), DATABASE)
+        yield cluster.url()
+    finally:
+        cluster.release()
+
+
+@contextmanager
+def opened(chosen: Settings | None = None, *, role: str | None = None) -> Iterator[Engine]:
+    """Give an engine on the database that the settings name."""
+    with database_url(chosen) as url:
+        engine = make_engine(url, role=role)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def create_database(server_url: str, name: str, template: str | None = None) -> None:
+    """Create a database unless it stands; with `template` as a copy of that one."""
+    engine = make_engine(server_url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if connection.execute(
+            text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}
+        ).first():
+            return
+        copy = f' TEMPLATE "{template}"' if template else ""
+        connection.execute(text(f'CREATE DATABASE "{name}"{copy}'))
+
+
+def drop_database(server_url: str, name: str) -> None:
+    """Drop a database and whoever is connected to it."""
+    engine = make_engine(server_url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))

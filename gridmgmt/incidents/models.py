@@ -1,0 +1,110 @@
+"""Tables of matters (诉求, 纠纷) and the code lists they use."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gridmgmt.db.base import Base, geometry
+from gridmgmt.db.models import Timestamp, one_of
+
+
+class Ledger(StrEnum):
+    """三本账: the three ledgers of a matter."""
+
+    SUGGESTION = "suggestion"
+    DEMAND = "demand"
+    COMPLAINT = "complaint"
+
+
+LEDGER_NAMES = {Ledger.SUGGESTION: "意见建议", Ledger.DEMAND: "利益诉求", Ledger.COMPLAINT: "投诉举报"}
+
+
+class Status(StrEnum):
+    """Open311's two states; the local step has a column of its own."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+STATUS_NAMES = {Status.OPEN: "办理中", Status.CLOSED: "已办结"}
+
+
+class Department(Base):
+    """A city department that answers for categories of matters."""
+
+    __tablename__ = "department"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class Category(Base):
+    """Two-level code list of matters: 大类 has no parent, 小类 has one. Loaded from a file."""
+
+    __tablename__ = "category"
+
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, index=True)
+    parent: Mapped[str | None] = mapped_column(ForeignKey("category.code"), index=True)
+    department: Mapped[str | None] = mapped_column(ForeignKey("department.name"))
+
+
+class Channel(Base):
+    """The way a matter came in (渠道)."""
+
+    __tablename__ = "channel"
+
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+
+
+class Incident(Base):
+    """A matter as a point in space and time; partitioned by the local calendar year of `occurred_on`.
+
+    `digest` sums up the imported content, so that an import knows unchanged from updated. Uniqueness of
+    (source, external_id) across years is kept by the importer, which takes a lock of its own: PostgreSQL's
+    unique constraints must hold the partition key.
+    """
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", "occurred_on"),
+        UniqueConstraint("source", "external_id", "occurred_on"),
+        Index("ix_incident_grid_id_occurred_on", "grid_id", "occurred_on"),
+        Index("ix_incident_category_occurred_on", "category", "occurred_on"),
+        one_of("ledger", Ledger),
+        one_of("status", Status),
+        {"postgresql_partition_by": "RANGE (occurred_on)"},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity())
+    source: Mapped[str] = mapped_column(Text)
+    external_id: Mapped[str] = mapped_column(Text)
+    ledger: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[str | None] = mapped_column(ForeignKey("channel.code"))
+    category: Mapped[str] = mapped_column(ForeignKey("category.code"))
+    occurred_at: Mapped[datetime] = mapped_column(Timestamp)
+    occurred_on: Mapped[date]
+    reported_at: Mapped[datetime] = mapped_column(Timestamp)
+    geom: Mapped[WKBElement | None] = mapped_column(geometry("POINT"))
+    address: Mapped[str | None] = mapped_column(Text)
+    grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
+    title: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    stage: Mapped[str | None] = mapped_column(Text)
+    level: Mapped[str | None] = mapped_column(Text)
+    satisfaction: Mapped[int | None] = mapped_column(SmallInteger)
+    digest: Mapped[UUID]

@@ -1,0 +1,67 @@
+"""One private cluster a run; every test that asks for `engine` gets a fresh copy of a migrated template."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from gridmgmt.db import migrations
+from gridmgmt.db.cluster import Cluster
+from gridmgmt.db.engine import create_database, drop_database, make_engine
+
+TEMPLATE = "test_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data that nobody here wrote, where it stands beside the checkout."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data of ../shared/data is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A private cluster for this run, dropped at its end."""
+    home = Path(tempfile.mkdtemp(prefix="gridmgmt-test-"))
+    home.chmod(0o755)
+    os.environ["GRIDMGMT_HOME"] = str(home)
+    server = Cluster(home)
+    server.start()
+    yield server
+    server.drop()
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """The name of an empty database at the newest schema."""
+    create_database(cluster.url("postgres"), TEMPLATE)
+    engine = make_engine(cluster.url(TEMPLATE))
+    migrations.up(engine)
+    engine.dispose()
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(cluster: Cluster, template: str) -> Iterator[str]:
+    """The address of a fresh database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    create_database(cluster.url("postgres"), name, template=template)
+    yield cluster.url(name)
+    drop_database(cluster.url("postgres"), name)
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """An engine with its owner's rights on a fresh database."""
+    engine = make_engine(database)
+    yield engine
+    engine.dispose()
