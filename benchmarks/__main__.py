@@ -1,0 +1,37 @@
+"""`./dev bench [NAME…] [--json]`: runs the benchmarks and prints one row a comparison."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+
+NAMES = sorted(
+    module.name.removeprefix("bench_")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if module.name.startswith("bench_")
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./dev bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(NAMES)}")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON, as the last line")
+    chosen = parser.parse_args()
+    wanted = NAMES if chosen.names in ([], ["all"]) else chosen.names
+    unknown = sorted(set(wanted) - set(NAMES))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+    rows = [row for name in wanted for row in importlib.import_module(f"benchmarks.bench_{name}").run()]
+    for row in rows:
+        print(
+            f"{row['work']}: {row['ratio']:.1f}x {row['peer']} {row['peer_version']} "
+            f"(goal {row['goal']}x; {row['ours_s']:.3f} s against {row['peer_s']:.3f} s; "
+            f"{'same result' if row['same_result'] else 'RESULTS DIFFER'})"
+        )
+    if chosen.json:
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
