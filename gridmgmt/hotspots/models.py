@@ -45,8 +45,8 @@ class HotspotResult(Base):
     expected: Mapped[float]
     households: Mapped[int | None]
     rate: Mapped[float]
+    smoothed: Mapped[float]
     z: Mapped[float | None]
     p: Mapped[float]
     q: Mapped[float]
     gi_class: Mapped[int]
-

@@ -27,6 +27,7 @@ def upgrade() -> None:
         expected double precision NOT NULL,
         households integer,
         rate double precision NOT NULL,
+        smoothed double precision NOT NULL,
         z double precision,
         p double precision NOT NULL,
         q double precision NOT NULL,

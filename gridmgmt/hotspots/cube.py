@@ -1,0 +1,65 @@
+"""Matters laid on today's grids: which area, which category, which day.
+
+History is always counted on the grids in force today, whatever grid a matter was reported in, so that a
+boundary that moved cannot look like a change.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from sqlalchemy import Connection
+
+from gridmgmt.errors import InputError, SetupError
+from gridmgmt.grids import service as grids
+from gridmgmt.grids.assign import PointAssigner
+from gridmgmt.incidents import service as incidents
+
+LEVELS = ("grid", "village", "town", "county")
+# How many digits of a grid code name the area of a level: GB/T 2260 plus 3 plus 3 plus 3.
+DIGITS = {"county": 6, "town": 9, "village": 12, "grid": 15}
+
+
+@dataclass(frozen=True)
+class Located:
+    """Matters with the index of the grid in force today that holds them (-1: no place or outside)."""
+
+    grids: grids.GridSet
+    grid: np.ndarray  # (n,)
+    category: np.ndarray  # (n,) index into `categories`
+    day: np.ndarray  # (n,) datetime64[D]
+    categories: tuple[str, ...]
+
+    def areas(self, level: str) -> tuple[list[str], np.ndarray]:
+        """Return the codes of a level's areas and, for every grid, the index of its area."""
+        codes, index = np.unique(
+            [code[: DIGITS[check_level(level)]] for code in self.grids.codes], return_inverse=True
+        )
+        return codes.tolist(), index
+
+
+def check_level(level: str) -> str:
+    """Return `level` when it is one we know; raises InputError otherwise."""
+    if level not in LEVELS:
+        raise InputError("level", level, " | ".join(LEVELS))
+    return level
+
+
+def locate(connection: Connection, start: date, end: date) -> Located:
+    """Return the matters of a period on the base grids in force today.
+
+    Raises SetupError when there are no grids.
+    """
+    today = grids.grids_in_force(connection)
+    if not len(today.codes):
+        raise SetupError("there are no grids yet; import them with: gridmgmt import grids FILE")
+    found = incidents.matters(connection, start, end)
+    assigner = PointAssigner(today.codes, today.geometries)
+    return Located(today, assigner.assign(found.lon, found.lat), found.category, found.day, found.categories)
+
+
+def count(area: np.ndarray, column: np.ndarray, n_areas: int, n_columns: int) -> np.ndarray:
+    """Return counts[area, column]; rows whose area or column is negative do not count."""
+    valid = (area >= 0) & (column >= 0)
+    flat = np.bincount(area[valid] * n_columns + column[valid], minlength=n_areas * n_columns)
+    return flat.reshape(n_areas, n_columns)

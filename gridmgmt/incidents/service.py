@@ -1,0 +1,107 @@
+"""Reads matters as arrays, for analysis. Places, days and categories only: never who complained."""
+
+import io
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from sqlalchemy import Connection, select
+
+from gridmgmt.incidents.models import Category
+
+
+@dataclass(frozen=True)
+class Categories:
+    """The code list: every category with its parent; a category without a parent is its own top."""
+
+    codes: tuple[str, ...]
+    names: tuple[str, ...]
+    parents: tuple[str | None, ...]
+    departments: tuple[str | None, ...]
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {code: row for row, code in enumerate(self.codes)}
+
+    def name(self, code: str) -> str:
+        return self.names[self._row[code]]
+
+    def department(self, code: str) -> str | None:
+        return self.departments[self._row[code]]
+
+    def top(self, code: str) -> str:
+        """Return the 大类 of a category."""
+        parent = self.parents[self._row[code]]
+        return code if parent is None else self.top(parent)
+
+    def below(self, code: str) -> set[str]:
+        """Return a category's code and all codes under it."""
+        return {each for each in self.codes if each == code or self.top(each) == code}
+
+
+@dataclass(frozen=True)
+class Matters:
+    """Matters of a period: `n` rows, one each, ordered by id."""
+
+    lon: np.ndarray  # (n,) degrees CGCS2000, NaN without a place
+    lat: np.ndarray  # (n,)
+    category: np.ndarray  # (n,) index into `categories`
+    day: np.ndarray  # (n,) datetime64[D], the local day on which it occurred
+    categories: tuple[str, ...]
+
+
+def categories(connection: Connection) -> Categories:
+    """Return the code list ordered by code."""
+    rows = connection.execute(
+        select(Category.code, Category.name, Category.parent, Category.department).order_by(Category.code)
+    ).all()
+    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    return Categories(*columns)
+
+
+def period(connection: Connection) -> tuple[date, date] | None:
+    """Return the first and the last day on which a matter occurred, or None when there is none."""
+    row = connection.exec_driver_sql("SELECT min(occurred_on), max(occurred_on) FROM incident").one()
+    return None if row[0] is None else (row[0], row[1])
+
+
+def matters(connection: Connection, start: date, end: date) -> Matters:
+    """Return the matters that occurred from `start` to `end`, both days included.
+
+    COPY is several times faster than a cursor for the 240,000 rows of a city's four years.
+    """
+    query = (
+        "COPY (SELECT ST_X(geom) AS lon, ST_Y(geom) AS lat, category, occurred_on - DATE '1970-01-01' AS day "
+        f"FROM incident WHERE occurred_on BETWEEN '{start.isoformat()}' AND '{end.isoformat()}' ORDER BY id) "
+        "TO STDOUT (FORMAT csv, HEADER)"
+    )
+    buffer = io.BytesIO()
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    with raw.cursor() as cursor:
+        cursor.copy_expert(query, buffer)
+    types = {"lon": pa.float64(), "lat": pa.float64(), "category": pa.string(), "day": pa.int32()}
+    table = pacsv.read_csv(
+        pa.BufferReader(buffer.getbuffer()), convert_options=pacsv.ConvertOptions(column_types=types)
+    )
+    category = table["category"].combine_chunks().dictionary_encode()
+    known = category.dictionary.to_pylist()
+    order = np.argsort(known)
+    rank = np.empty(len(known), dtype=np.int64)
+    rank[order] = np.arange(len(known))
+    return Matters(
+        lon=_floats(table["lon"]),
+        lat=_floats(table["lat"]),
+        category=rank[category.indices.to_numpy(zero_copy_only=False)]
+        if known
+        else np.empty(0, dtype=np.int64),
+        day=table["day"].to_numpy().astype("datetime64[D]"),
+        categories=tuple(known[i] for i in order),
+    )
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    return column.combine_chunks().to_numpy(zero_copy_only=False).astype(float)

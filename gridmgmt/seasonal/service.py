@@ -1,0 +1,401 @@
+"""Builds, stores and reads the seasonal list (时令清单)."""
+
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from gridmgmt.config import ALPHA, SEED
+from gridmgmt.errors import InputError, NotEnoughDataError
+from gridmgmt.grids import service as grids
+from gridmgmt.hotspots.cube import LEVELS, Located, count, locate
+from gridmgmt.hotspots.models import AnalysisRun, RunKind
+from gridmgmt.hotspots.service import data_version
+from gridmgmt.incidents import service as incidents
+from gridmgmt.seasonal import clocks, detect
+from gridmgmt.seasonal.models import CLOCK_NAMES, Clock, SeasonalItem
+
+REPLICATIONS = 1999
+CONFIDENCE = ((0.001, "很有把握"), (0.01, "比较有把握"), (1.0, "有迹象"))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of building a list: its run, its items, and the categories that got none and why."""
+
+    run_id: int
+    items: int
+    tested: int
+    no_season: int
+    not_enough: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the list, with every name a reader needs."""
+
+    id: int
+    year: int
+    level: str
+    area: str
+    area_name: str
+    category: str
+    category_name: str
+    department: str | None
+    clock: str
+    clock_name: str
+    start_on: date
+    peak_on: date
+    end_on: date
+    act_by: date
+    expected: float
+    expected_low: float
+    expected_high: float
+    ratio: float
+    q: float
+    confidence: str
+    years: list[dict[str, Any]]
+    action: str
+    chief: str | None
+
+
+def build(engine: Engine, year: int, *, seed: int = SEED) -> Built:
+    """Find what comes back every year in all full years before `year` and store the list for `year`.
+
+    One transaction; a list of the same year is replaced. Raises InputError for a year that the calendar
+    does not know, NotEnoughDataError when there are fewer than two full years of matters before it.
+    """
+    started = datetime.now(UTC)
+    with engine.begin() as connection:
+        start, end = _full_years(connection, year)
+        located = locate(connection, start, end)
+        finding = _Finder(located, clocks.days_between(start, end), seed).run()
+        run_id = _store_run(connection, year, start, end, seed, started)
+        rows = _rows(connection, finding, year, run_id)
+        if rows:
+            connection.execute(insert(SeasonalItem), rows)
+    return Built(run_id, len(rows), finding.tested, finding.no_season, finding.not_enough)
+
+
+def _full_years(connection: Connection, year: int) -> tuple[date, date]:
+    clocks.bin_days(Clock.LUNAR, year, 0)  # refuses a year outside the calendar before any work is done
+    known = incidents.period(connection)
+    first = date.max if known is None else known[0]
+    # A year whose first matter came later than January counts from the next one.
+    from_year = first.year if (first.month, first.day) <= (1, 31) else first.year + 1
+    to_year = (
+        year - 1 if known is None else min(year - 1, known[1].year - (known[1] < date(known[1].year, 12, 1)))
+    )
+    full = max(0, to_year - from_year + 1)
+    if known is None or full < detect.MIN_YEARS:
+        raise NotEnoughDataError(
+            f"full years of matters before {year}", full, f"at least {detect.MIN_YEARS}; import earlier years"
+        )
+    return date(from_year, 1, 1), date(to_year, 12, 31)
+
+
+# --- finding
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A season of a category, and every level's areas held against it."""
+
+    category: str
+    season: detect.Season
+    matters: np.ndarray  # rows of `located` that are of this category
+    tests: dict[str, detect.AreaTest]
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """An area that carries the evidence for a season."""
+
+    candidate: _Candidate
+    level: str
+    area: str
+    test: detect.AreaTest
+    index: int
+    q: float
+
+
+@dataclass
+class _Finding:
+    listed: list[_Listed] = field(default_factory=list)
+    tested: int = 0
+    no_season: int = 0
+    not_enough: int = 0
+
+
+class _Finder:
+    """The three steps of `detect` over all categories of located matters."""
+
+    def __init__(self, located: Located, days: np.ndarray, seed: int) -> None:
+        self.located = located
+        self.days = days
+        self.seed = seed
+        self.codes: dict[str, list[str]] = {}
+        self.area: dict[str, np.ndarray] = {}
+        for level in LEVELS:
+            codes, of_grid = located.areas(level)
+            self.codes[level] = codes
+            self.area[level] = np.where(located.grid >= 0, of_grid[located.grid], -1)
+
+    def run(self) -> _Finding:
+        finding = _Finding(tested=len(self.located.categories))
+        candidates = []
+        significant = self._significant_matters(finding)
+        for category, rows in significant.items():
+            seasons = detect.find_seasons(self.located.day[rows], self.days, self.seed)
+            finding.no_season += not seasons
+            candidates += [self._candidate(category, season) for season in seasons]
+        finding.listed = self._list(candidates)
+        return finding
+
+    def _significant_matters(self, finding: _Finding) -> dict[int, np.ndarray]:
+        """Return for every category with a season the rows of `located` in its significant areas."""
+        n_categories = len(self.located.categories)
+        bins = clocks.place(Clock.GREGORIAN, self.located.day)[1]
+        pairs: list[tuple[str, np.ndarray, np.ndarray]] = []
+        tables = []
+        for level in ("county", "town", "grid"):
+            area = self.area[level]
+            pair = np.where(area >= 0, area * n_categories + self.located.category, -1)
+            n_pairs = len(self.codes[level]) * n_categories
+            totals = np.bincount(pair[pair >= 0], minlength=n_pairs)
+            kept = np.flatnonzero(totals >= detect.MIN_MATTERS)
+            row_of_pair = np.full(n_pairs, -1)
+            row_of_pair[kept] = np.arange(len(kept))
+            row = np.where(pair >= 0, row_of_pair[pair], -1)
+            tables.append(count(row, bins, len(kept), clocks.BINS[Clock.GREGORIAN]))
+            pairs.append((level, kept, row))
+        counts = np.concatenate(tables)
+        present = set(np.concatenate([kept % n_categories for _, kept, _ in pairs]).tolist())
+        finding.not_enough = n_categories - len(present)
+        if not len(counts):
+            return {}
+        exposure = detect.exposure_of(Clock.GREGORIAN, self.days)
+        p, ratio = detect.scan_pairs(counts, exposure, replications=REPLICATIONS, seed=self.seed)
+        stands_out = (detect.adjusted(p) <= ALPHA) & (ratio >= detect.MIN_RATIO)
+        found: dict[int, np.ndarray] = {}
+        offset = 0
+        for _level, kept, row in pairs:
+            chosen = np.append(stands_out[offset : offset + len(kept)], False)  # row -1 is no pair
+            hit = np.flatnonzero(chosen[row])
+            for category in np.unique(self.located.category[hit]).tolist():
+                rows = hit[self.located.category[hit] == category]
+                found[category] = np.union1d(found.get(category, rows), rows)
+            offset += len(kept)
+        finding.no_season = len(present) - len(found)
+        return found
+
+    def _candidate(self, category: int, season: detect.Season) -> _Candidate:
+        matters = np.flatnonzero(self.located.category == category)
+        tests = {level: self._test(matters, level, season) for level in LEVELS}
+        return _Candidate(self.located.categories[category], season, matters, tests)
+
+    def _test(
+        self, matters: np.ndarray, level: str, season: detect.Season, without: np.ndarray | None = None
+    ) -> detect.AreaTest:
+        area = self.area[level][matters]
+        keep = area >= 0 if without is None else (area >= 0) & ~without
+        inside, outside, length, years = detect.counts_by_season(
+            area[keep], self.located.day[matters][keep], len(self.codes[level]), season, self.days
+        )
+        return detect.compare(inside, outside, years, float(length.mean()) / 365.25)
+
+    def _list(self, candidates: list[_Candidate]) -> list[_Listed]:
+        """Keep the finest areas that carry each season; q counts all areas, levels and seasons together."""
+        if not candidates:
+            return []
+        p = np.concatenate([candidate.tests[level].p for candidate in candidates for level in LEVELS])
+        q = detect.adjusted(p)
+        listed: list[_Listed] = []
+        offset = 0
+        for candidate in candidates:
+            own: dict[str, np.ndarray] = {}
+            for level in LEVELS:
+                n = len(candidate.tests[level].p)
+                own[level] = q[offset : offset + n]
+                offset += n
+            listed += self._finest(candidate, own)
+        return listed
+
+    def _finest(self, candidate: _Candidate, q: dict[str, np.ndarray]) -> list[_Listed]:
+        explained = np.zeros(len(candidate.matters), dtype=bool)
+        listed = []
+        for level in LEVELS:  # finest first
+            test = candidate.tests[level]
+            good = self._good(test, q[level])
+            if level != LEVELS[0]:
+                left = self._test(candidate.matters, level, candidate.season, explained)
+                good &= self._good(left, q[level]) & (left.p <= detect.RESIDUAL_P)
+                test = left
+            for index in np.flatnonzero(good).tolist():
+                code = self.codes[level][index]
+                listed.append(_Listed(candidate, level, code, test, index, float(q[level][index])))
+            explained |= np.append(good, False)[self.area[level][candidate.matters]]
+        return listed
+
+    @staticmethod
+    def _good(test: detect.AreaTest, q: np.ndarray) -> np.ndarray:
+        enough = test.inside.sum(axis=1) >= detect.MIN_MATTERS / 2
+        return (q <= ALPHA) & (test.ratio >= detect.MIN_RATIO) & test.recurs & enough
+
+
+# --- storing
+
+
+def _store_run(
+    connection: Connection, year: int, start: date, end: date, seed: int, started: datetime
+) -> int:
+    older = (AnalysisRun.kind == RunKind.SEASONAL) & (AnalysisRun.parameters["year"].as_integer() == year)
+    connection.execute(delete(AnalysisRun).where(older))
+    parameters = {
+        "year": year, "from": start.isoformat(), "to": end.isoformat(), "replications": REPLICATIONS,
+        "alpha": ALPHA, "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
+    }  # fmt: skip
+    statement = insert(AnalysisRun).values(
+        kind=RunKind.SEASONAL,
+        parameters=parameters,
+        data_version=data_version(connection),
+        seed=seed,
+        started_at=started,
+    )
+    return int(connection.execute(statement.returning(AnalysisRun.id)).scalar_one())
+
+
+def _rows(connection: Connection, finding: _Finding, year: int, run_id: int) -> list[dict[str, Any]]:
+    known = incidents.categories(connection)
+    rows = []
+    for one in finding.listed:
+        season = one.candidate.season
+        try:
+            span = clocks.window_in_year(season.clock, year, season.start, season.length)
+        except InputError:  # a lunar window that this Gregorian year does not hold
+            continue
+        text, lead = action_for(known.name(one.candidate.category))
+        inside = one.test.inside[[one.index]]
+        mean, low, high = (float(value[0]) for value in detect.expected_next(inside))
+        rows.append({
+            "run_id": run_id, "year": year, "level": one.level, "area": one.area,
+            "category": one.candidate.category, "clock": season.clock,
+            "start_on": span.start, "peak_on": _peak(season, span), "end_on": span.end,
+            "act_by": span.start - timedelta(days=lead), "expected": mean, "expected_low": low,
+            "expected_high": high, "ratio": float(one.test.ratio[one.index]),
+            "p": float(one.test.p[one.index]), "q": one.q, "years": _years(one), "action": text,
+        })  # fmt: skip
+    return rows
+
+
+def _peak(season: detect.Season, span: clocks.Span) -> date:
+    """Return the middle of the peak bin inside a window of a target year."""
+    bins_before = (season.peak - season.start) % clocks.BINS[season.clock]
+    share = (bins_before + 0.5) / season.length
+    return span.start + timedelta(days=int(((span.end - span.start).days + 1) * share))
+
+
+def _years(one: _Listed) -> list[dict[str, Any]]:
+    inside, outside = one.test.inside[one.index], one.test.outside[one.index]
+    return [
+        {"year": int(year), "inside": int(i), "outside": round(float(o), 1)}
+        for year, i, o in zip(one.test.years, inside, outside, strict=True)
+    ]
+
+
+@cache
+def _actions() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "actions.toml").read_text(encoding="utf-8"))
+
+
+def action_for(category_name: str) -> tuple[str, int]:
+    """Return the suggested action for a category and its lead time in days."""
+    library = _actions()
+    for action in library["action"]:
+        if any(word in category_name for word in action["words"]):
+            return action["text"], action["lead_days"]
+    return library["default"]["text"], library["default"]["lead_days"]
+
+
+# --- reading
+
+
+def years(connection: Connection) -> list[int]:
+    """Return the years for which a list stands, the latest first."""
+    return list(connection.scalars(select(SeasonalItem.year).distinct().order_by(SeasonalItem.year.desc())))
+
+
+def items(
+    connection: Connection,
+    year: int | None = None,
+    areas: Collection[str] | None = None,
+    category: str | None = None,
+) -> list[Item]:
+    """Return the list of a year (the latest when None), ordered by the day to act.
+
+    `areas` keeps the items whose area is one of these codes or lies in or around one of them: a grid's
+    list holds the items of its village, town and county too. `category` keeps a category and all under it.
+    """
+    if year is None:
+        known = years(connection)
+        if not known:
+            return []
+        year = known[0]
+    names = _area_names(connection)
+    code_list = incidents.categories(connection)
+    chiefs = grids.chiefs(connection)
+    rows = connection.execute(
+        select(SeasonalItem.__table__)
+        .where(SeasonalItem.year == year)
+        .order_by(SeasonalItem.act_by, SeasonalItem.category, SeasonalItem.area)
+    ).all()
+    wanted = None if category is None else code_list.below(category)
+    return [
+        _item(row, names, code_list, chiefs)
+        for row in rows
+        if (wanted is None or row.category in wanted) and (areas is None or _touches(row.area, areas))
+    ]
+
+
+def _touches(area: str, areas: Collection[str]) -> bool:
+    return any(area.startswith(each) or each.startswith(area) for each in areas)
+
+
+def _area_names(connection: Connection) -> dict[str, tuple[str, int | None]]:
+    """Return code -> (name, grid id) of every division and grid in force."""
+    today = grids.grids_in_force(connection)
+    names: dict[str, tuple[str, int | None]] = {
+        code: (name, int(id_)) for code, name, id_ in zip(today.codes, today.names, today.ids, strict=True)
+    }
+    names.update({code: (name, None) for code, name in grids.division_names(connection).items()})
+    return names
+
+
+def _item(
+    row: Any,
+    names: dict[str, tuple[str, int | None]],
+    code_list: incidents.Categories,
+    chiefs: dict[int, str],
+) -> Item:
+    name, grid_id = names.get(row.area, (row.area, None))
+    clock = Clock(row.clock)
+    return Item(
+        id=row.id, year=row.year, level=row.level, area=row.area, area_name=name, category=row.category,
+        category_name=code_list.name(row.category),
+        department=code_list.department(row.category),
+        clock=clock, clock_name=CLOCK_NAMES[clock], start_on=row.start_on, peak_on=row.peak_on,
+        end_on=row.end_on, act_by=row.act_by, expected=row.expected, expected_low=row.expected_low,
+        expected_high=row.expected_high, ratio=row.ratio, q=row.q, confidence=confidence(row.q),
+        years=row.years, action=row.action, chief=None if grid_id is None else chiefs.get(grid_id),
+    )  # fmt: skip
+
+
+def confidence(q: float) -> str:
+    """Return how sure we are, in words."""
+    return next(words for limit, words in CONFIDENCE if q <= limit)
