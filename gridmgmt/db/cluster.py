@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gridmgmt.errors import SetupError
 
@@ -264,7 +265,7 @@ class Cluster:
 
     # --- running PostgreSQL's programs
 
-    def _as_account(self) -> dict[str, object]:
+    def _as_account(self) -> dict[str, Any]:
         if self.account is None:
             return {"cwd": "/"}
         return {

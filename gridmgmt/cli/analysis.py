@@ -1,0 +1,133 @@
+"""`gridmgmt hotspots` and `gridmgmt seasonal`: run the analyses and print what they found."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gridmgmt.db.engine import READER, opened
+from gridmgmt.hotspots import service as hotspot_service
+from gridmgmt.hotspots.areas import ALL
+from gridmgmt.seasonal import service as seasonal_service
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+def plain(value: object) -> str:
+    """Return a value that JSON does not know (a day, a moment) as text."""
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=plain))
+
+
+@click.group()
+def hotspots() -> None:
+    """Where matters concentrate (热点网格)."""
+
+
+@hotspots.command("run")
+@click.option("--from", "start", type=DAY, required=True, help="First day, YYYY-MM-DD.")
+@click.option("--to", "end", type=DAY, required=True, help="Last day, included.")
+@click.option("--category", help="One category by code, with all under it; default: all, and every 大类.")
+@click.option("--level", default="grid", show_default=True, help="grid | village | town")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def run_hotspots(start: datetime, end: datetime, category: str | None, level: str, as_json: bool) -> None:
+    """Test every area for concentration (Gi*, corrected for many tests) and store the result."""
+    with opened() as engine:
+        run = hotspot_service.run(engine, start.date(), end.date(), level=level, category=category)
+        with engine.connect() as connection:
+            found = hotspot_service.results(connection, run.id, category or ALL)
+    hot = sorted((row for row in found if row.gi_class > 0), key=lambda row: -(row.z or 0))
+    if as_json:
+        print_json({"run": asdict(run), "hot": [asdict(row) for row in hot]})
+        return
+    print_hot_areas(hot[:20], run.rate_unit)
+    click.echo(f"{run.start} 至 {run.end}：{len(found)} 个区域中有 {len(hot)} 个热点（已做多重检验校正）")
+
+
+def print_hot_areas(rows: Sequence[hotspot_service.AreaResult], unit: str) -> None:
+    """Print hot areas as a table: counts beside rates, expected beside found."""
+    table = Table(title="热点网格", title_justify="left")
+    for heading in ("编码", "诉求", "预期", "户数", unit, "Gi*", "把握"):
+        table.add_column(heading, justify="left" if heading == "编码" else "right")
+    for row in rows:
+        table.add_row(
+            row.area,
+            str(row.count),
+            f"{row.expected:.0f}",
+            "—" if row.households is None else str(row.households),
+            f"{row.rate:.1f}",
+            "—" if row.z is None else f"{row.z:+.1f}",
+            {1: "90%", 2: "95%", 3: "99%"}.get(abs(row.gi_class), ""),
+        )
+    Console(width=None if Console().is_terminal else 110).print(table)
+
+
+@click.group()
+def seasonal() -> None:
+    """The seasonal list (时令清单治未病)."""
+
+
+@seasonal.command("build")
+@click.option("--year", type=int, required=True, help="The year the list is for.")
+@click.option("--json", "as_json", is_flag=True)
+def build(year: int, as_json: bool) -> None:
+    """Find what comes back every year and store the list for a year."""
+    with opened() as engine:
+        built = seasonal_service.build(engine, year)
+    if as_json:
+        print_json(asdict(built))
+        return
+    click.echo(
+        f"{year} 年时令清单：{built.items} 项。检验 {built.tested} 类，"
+        f"无季节规律 {built.no_season} 类，数量不足 {built.not_enough} 类。"
+    )
+
+
+@seasonal.command("show")
+@click.option("--year", type=int, help="Default: the latest list.")
+@click.option("--area", help="A division or grid code; its own items and those of the areas around it.")
+@click.option("--limit", type=int, default=0, help="Print the first N items; 0 prints all.")
+@click.option("--json", "as_json", is_flag=True)
+def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
+    """Print the list in the order of the days by which to act."""
+    with opened(role=READER) as engine, engine.connect() as connection:
+        items = seasonal_service.items(connection, year, [area] if area else None)
+    if as_json:
+        print_json([asdict(item) for item in items])
+        return
+    print_items(items, limit)
+
+
+def print_items(items: Sequence[seasonal_service.Item], limit: int = 0) -> None:
+    """Print the list as a table; says what it left out."""
+    if not items:
+        click.echo("清单为空。先运行: gridmgmt seasonal build --year YYYY")
+        return
+    table = Table(title=f"{items[0].year} 年时令清单治未病", title_justify="left")
+    for heading in ("最迟", "窗口", "事项", "区域", "预计", "倍数", "把握", "提前做什么"):
+        right = heading in ("预计", "倍数")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading in ("最迟", "窗口"))
+    for item in items[: limit or None]:
+        table.add_row(
+            f"{item.act_by:%m-%d}" if item.act_by.year == item.year else f"{item.act_by:%Y-%m-%d}",
+            f"{item.start_on:%m-%d}—{item.end_on:%m-%d}",
+            item.category_name,
+            item.area_name,
+            f"{item.expected:.0f}（{item.expected_low:.0f}–{item.expected_high:.0f}）",
+            f"{item.ratio:.1f}",
+            item.confidence,
+            item.action,
+        )
+    Console(width=None if Console().is_terminal else 150).print(table)
+    left = len(items) - limit if limit else 0
+    more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {items[0].year}" if left > 0 else ""
+    click.echo(f"共 {len(items)} 项{more}")

@@ -1,0 +1,192 @@
+"""`gridmgmt demo`: the whole way through, from an empty machine to a list on a map.
+
+It loads the sample city through the same importers that a real city uses.
+"""
+
+import json
+import resource
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine, text
+
+import sample_data
+from gridmgmt.config import settings
+from gridmgmt.db import identity, migrations
+from gridmgmt.db.engine import opened
+from gridmgmt.db.models import ROLE_NAMES, Role
+from gridmgmt.errors import ConflictError, SetupError
+
+
+class Steps:
+    """Names each step as it begins and adds up its seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, words: str) -> Iterator[None]:
+        click.echo(f"· {words} … ", nl=False, err=True)
+        began = time.perf_counter()
+        yield
+        took = time.perf_counter() - began
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 1)
+        click.echo(f"{took:.1f} 秒", err=True)
+
+
+@click.command()
+@click.option("--no-serve", is_flag=True, help="Stop after printing the list.")
+@click.option("--json", "as_json", is_flag=True, help="Print counts and seconds as the last line.")
+@click.option(
+    "--scale", type=click.FloatRange(0.02, 1.0), default=1.0, help="A smaller city, for a quick look."
+)
+@click.option("--through", type=int, default=2025, help="The last of the four years of matters.")
+@click.option("--port", type=int, default=8000, show_default=True)
+def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -> None:
+    """Load the sample city, analyse it, print the seasonal list and serve it on a map."""
+    from gridmgmt.cli.analysis import print_items
+    from gridmgmt.cli.serve import check_port, serve_forever
+    from gridmgmt.seasonal import service as seasonal_service
+
+    if not no_serve:
+        check_port("127.0.0.1", port)
+    steps = Steps()
+    with ExitStack() as stack:
+        with steps.step("setup", "准备数据库"):
+            engine = stack.enter_context(opened())
+            migrations.up(engine)
+            _refuse_another_city(engine, {"scale": scale, "through": through})
+        summary = load_and_analyse(engine, steps, settings().home / "sample", scale, through)
+        with engine.connect() as connection:
+            print_items(seasonal_service.items(connection, through + 1), limit=30)
+        logins = make_logins(engine)
+        if as_json:
+            click.echo(json.dumps(summary, ensure_ascii=False))
+        if not no_serve:
+            print_logins(logins, port)
+            serve_forever("127.0.0.1", port, workers=2)
+
+
+def load_and_analyse(
+    engine: Engine, steps: Steps, folder: Path, scale: float, through: int
+) -> dict[str, Any]:
+    """Generate the sample city, import it, analyse it; returns the counts, seconds and peak memory."""
+    from gridmgmt.hotspots import service as hotspot_service
+    from gridmgmt.seasonal import service as seasonal_service
+
+    with steps.step("generate", "生成样例城市"):
+        sample_data.generate(folder, scale=scale, through=through)
+    load(engine, steps, folder)
+    with steps.step("hotspots", "查找热点网格"):
+        runs = [hotspot_service.run(engine, *period) for period in periods(through)]
+        for level in ("village", "town"):
+            hotspot_service.run(engine, *periods(through)[0], level=level)
+    with steps.step("seasonal", "编制时令清单"):
+        built = seasonal_service.build(engine, through + 1)
+    return {
+        **count_rows(engine),
+        "seasonal_items": built.items,
+        "hot_grids": runs[0].hot_areas,
+        "seconds": steps.seconds,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def load(engine: Engine, steps: Steps, folder: Path) -> None:
+    """Import the files of a generated city in the order in which they stand on each other."""
+    from gridmgmt.grids import importer as territory
+    from gridmgmt.households import importer as roster
+    from gridmgmt.importing.mapping import load_mapping
+    from gridmgmt.incidents import assignment, importer, taxonomy_import
+
+    plain = load_mapping(None, crs="cgcs2000")
+    with steps.step("import", "导入区划、网格、人员与分类"):
+        territory.import_divisions(engine, folder / "divisions.geojson", plain)
+        taxonomy_import.import_categories(engine, folder / "categories.csv", plain)
+        territory.import_grids(engine, folder / "grids_before.geojson", plain)
+        territory.import_grids(engine, folder / "grids.geojson", plain)
+        territory.import_workers(engine, folder / "workers.csv", plain)
+        territory.import_layers(engine, folder / "layers.geojson", plain)
+    with steps.step("import", "导入人房数据"):
+        roster.import_roster(engine, folder / "roster.parquet", plain)
+    with steps.step("import", "导入四年诉求"):
+        mapping = load_mapping(folder / "incidents.toml")
+        for path in sorted(folder.glob("incidents_*.csv")):
+            importer.import_incidents(engine, path, mapping)
+    with steps.step("assign", "归入网格"):
+        assignment.reassign(engine)
+
+
+def periods(through: int) -> list[tuple[date, date]]:
+    """Return the periods that the map offers: each year, the latest first, then all four together."""
+    years = range(through, through - 4, -1)
+    return [(date(through - 3, 1, 1), date(through, 12, 31))] + [
+        (date(y, 1, 1), date(y, 12, 31)) for y in years
+    ]
+
+
+def count_rows(engine: Engine) -> dict[str, int]:
+    """Return how much of everything stands in the database."""
+    queries = {
+        "grids": "SELECT count(*) FROM grid WHERE kind = 'base' AND valid_to IS NULL",
+        "households": "SELECT count(*) FROM household",
+        "persons": "SELECT coalesce(sum(persons), 0) FROM household",
+        "incidents": "SELECT count(*) FROM incident",
+    }
+    with engine.connect() as connection:
+        return {name: int(connection.execute(text(query)).scalar_one()) for name, query in queries.items()}
+
+
+def _refuse_another_city(engine: Engine, asked: dict[str, float]) -> None:
+    """Raise SetupError when this home holds a real city, or the sample city in another size or year."""
+    note = settings().home / "sample.json"
+    with engine.connect() as connection:
+        stands = connection.execute(text("SELECT count(*) FROM division")).scalar_one()
+    held = json.loads(note.read_text()) if note.exists() else "another city"
+    if stands and held != asked:
+        raise SetupError(
+            f"{settings().home} already holds {held}; set GRIDMGMT_HOME to a new folder, or empty this one "
+            "with: gridmgmt cluster drop"
+        )
+    note.write_text(json.dumps(asked))
+
+
+def make_logins(engine: Engine) -> list[tuple[Role, str, str]]:
+    """Make one account a role, with a fresh password each time, and return role, user name and password."""
+    with engine.connect() as connection:
+        grid, town = (
+            connection.execute(
+                text("""
+            SELECT g.code15, left(g.code15, 9) FROM seasonal_item s JOIN grid g ON g.code15 = s.area
+            GROUP BY g.code15 ORDER BY count(*) DESC, g.code15 LIMIT 1
+            """)
+            ).one_or_none()
+            or connection.execute(
+                text(
+                    "SELECT code15, left(code15, 9) FROM grid WHERE valid_to IS NULL ORDER BY code15 LIMIT 1"
+                )
+            ).one()
+        )
+    areas = {Role.GRID_WORKER: grid, Role.TOWN_OFFICER: town}
+    logins = []
+    for role in Role:
+        password = secrets.token_urlsafe(9)
+        try:
+            identity.create_account(engine, role, password, role, ROLE_NAMES[role], areas.get(role))
+        except ConflictError:  # from an earlier demo: the printed password counts
+            identity.set_password(engine, role, password)
+        logins.append((role, role.value, password))
+    return logins
+
+
+def print_logins(logins: list[tuple[Role, str, str]], port: int) -> None:
+    """Print where to go and one login a role."""
+    click.echo(f"\n打开 http://127.0.0.1:{port}  （Ctrl+C 结束）")
+    for role, username, password in logins:
+        click.echo(f"  {ROLE_NAMES[role]:\u3000<5} {username:<13} {password}")

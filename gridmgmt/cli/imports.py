@@ -1,0 +1,206 @@
+"""`gridmgmt import …`: files into the database, with one calm line a file about what came of its rows."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from gridmgmt.db import migrations
+from gridmgmt.db.engine import opened
+from gridmgmt.errors import SetupError
+from gridmgmt.importing import progress
+from gridmgmt.importing.mapping import Mapping, load_mapping
+from gridmgmt.importing.report import COUNTS, SHOWN, Report
+
+Importer = Callable[..., Report]
+EXTRA = ("outside", "without_place")
+EXTRA_WORDS = {"outside": "outside every grid", "without_place": "without a place"}
+
+
+@click.group("import")
+def imports() -> None:
+    """Import files: divisions, categories, grids, workers, roster, incidents, layers.
+
+    Rows that cannot be taken are told with their reason, and the others are imported: the command succeeds
+    when the file could be read. --rejects writes all rejected rows to a file.
+    """
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    path = click.Path(path_type=Path, dir_okay=False)
+    for option in reversed((
+        click.argument("files", nargs=-1, type=path, metavar="FILE…"),
+        click.option("--mapping", type=path, help="TOML that says how the file's columns are called here."),
+        click.option("--crs", help="wgs84, cgcs2000, gcj02, bd09 or EPSG:n; overrides the mapping file."),
+        click.option("--dry-run", is_flag=True, help="Check, say what would happen, change nothing."),
+        click.option("--rejects", type=path, help="Write every rejected row with its reason to this CSV."),
+        click.option("--json", "as_json", is_flag=True, help="Print the counts of all files as last line."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _command(
+    kind: str, load: Callable[[], Importer], help_text: str, after: Callable[[Engine], None] | None = None
+) -> None:
+    @imports.command(kind, help=help_text)
+    @_options
+    def run(files: tuple[Path, ...], **options: Any) -> None:
+        if not files:
+            raise click.UsageError("name at least one FILE")
+        import_files(files, load(), after=after, **options)
+
+
+def import_files(
+    files: tuple[Path, ...],
+    importer: Importer,
+    *,
+    mapping: Path | None,
+    crs: str | None,
+    dry_run: bool,
+    rejects: Path | None,
+    as_json: bool,
+    after: Callable[[Engine], None] | None = None,
+) -> None:
+    """Import files one after the other, each in its own transaction, and print what came of them.
+
+    Raises GridmgmtError at the first file that cannot be read; the files before it stay imported.
+    """
+    chosen = load_mapping(mapping, crs=crs)
+    reports = []
+    with opened() as engine:
+        if not migrations.status(engine).up_to_date:
+            raise SetupError("the database is not at the schema of this version; run: gridmgmt db up")
+        for path in files:
+            reports.append(
+                _import(engine, path, importer, chosen, dry_run, _rejects_of(path, files, rejects))
+            )
+            _print(reports[-1], rejects=_rejects_of(path, files, rejects))
+        changed = any(report.new + report.updated for report in reports)
+        if after and changed and not dry_run:
+            after(engine)
+    if as_json:
+        click.echo(json.dumps(summed(reports), ensure_ascii=False))
+
+
+def _import(
+    engine: Engine, path: Path, importer: Importer, mapping: Mapping, dry_run: bool, rejects: Path | None
+) -> Report:
+    with progress.shown(path.name) as bar:
+        return importer(engine, path, mapping, dry_run=dry_run, rejects=rejects, progress=bar)
+
+
+def _rejects_of(path: Path, files: tuple[Path, ...], rejects: Path | None) -> Path | None:
+    """Return the rejects file of one file: with several files each has its own, as their columns differ."""
+    if rejects is None or len(files) == 1:
+        return rejects
+    ending = "" if path.suffix == rejects.suffix else rejects.suffix
+    return rejects.with_name(f"{rejects.stem}.{path.name}{ending}")
+
+
+def _print(report: Report, rejects: Path | None) -> None:
+    counts = ", ".join(f"{name} {getattr(report, name):,}" for name in COUNTS)
+    extra = "".join(f"; {report.extra[name]:,} {EXTRA_WORDS[name]}" for name in EXTRA if name in report.extra)
+    tried = "would import: " if report.dry_run else ""
+    click.echo(f"{report.file.name}: {tried}{counts}{extra} ({report.seconds:.1f} s)")
+    for warning in report.warnings:
+        click.echo(f"  note: {warning}")
+    if not report.rejected:
+        return
+    for reason in report.first_reasons:
+        click.echo(f"  {reason}")
+    if rejects:
+        click.echo(f"  all {report.rejected:,} rejected rows with their reasons: {rejects}")
+    elif report.rejected > SHOWN:
+        click.echo(
+            f"  … {report.rejected - SHOWN:,} more; add --rejects OUT.csv to write all of them to a file"
+        )
+    click.echo(f"  the file was read; {report.rejected:,} of its rows were not imported")
+
+
+def summed(reports: list[Report]) -> dict[str, Any]:
+    """Return counts of all files together, as `--json` prints them."""
+    total: dict[str, Any] = {name: sum(getattr(report, name) for report in reports) for name in COUNTS}
+    total["seconds"] = round(sum(report.seconds for report in reports), 3)
+    total |= {name: sum(report.extra.get(name, 0) for report in reports) for name in EXTRA}
+    total["warnings"] = [warning for report in reports for warning in report.warnings]
+    return total
+
+
+# Importers are loaded when they are called: geopandas and numba take a second.
+
+
+def _divisions() -> Importer:
+    from gridmgmt.grids.importer import import_divisions
+
+    return import_divisions
+
+
+def _grids() -> Importer:
+    from gridmgmt.grids.importer import import_grids
+
+    return import_grids
+
+
+def _workers() -> Importer:
+    from gridmgmt.grids.importer import import_workers
+
+    return import_workers
+
+
+def _layers() -> Importer:
+    from gridmgmt.grids.importer import import_layers
+
+    return import_layers
+
+
+def _categories() -> Importer:
+    from gridmgmt.incidents.taxonomy_import import import_categories
+
+    return import_categories
+
+
+def _incidents() -> Importer:
+    from gridmgmt.incidents.importer import import_incidents
+
+    return import_incidents
+
+
+def _place_again(engine: Engine) -> None:
+    """Put matters and buildings into the grids that have just been imported."""
+    from gridmgmt.households.assignment import reassign_buildings
+    from gridmgmt.incidents.assignment import reassign
+
+    click.echo(
+        f"grids changed: {reassign(engine):,} matters and {reassign_buildings(engine):,} buildings moved"
+    )
+
+
+_command("divisions", _divisions, "County, towns and streets, villages and communities (table or map file).")
+_command("categories", _categories, "The two-level code list: code, name, parent, department.")
+_command("grids", _grids, "Grids as GeoJSON, GeoPackage or Shapefile; matters are placed anew.", _place_again)
+_command("workers", _workers, "Grid workers and where they work.")
+_command("incidents", _incidents, "Matters: CSV, XLSX or Parquet; idempotent on source and external id.")
+_command("layers", _layers, "Lines and areas that help to read the map.")
+
+
+@imports.command("roster")
+@click.option(
+    "--template", type=click.Path(path_type=Path, dir_okay=False), help="Write an empty roster and stop."
+)
+@_options
+def roster(files: tuple[Path, ...], template: Path | None, **options: Any) -> None:
+    """Buildings, dwellings and households, one row a person; persons are kept as a number."""
+    from gridmgmt.households.importer import import_roster
+    from gridmgmt.households.template import write_template
+
+    if template:
+        write_template(template)
+        click.echo(f"an empty roster to fill in: {template}")
+    elif not files:
+        raise click.UsageError("name at least one FILE, or --template OUT.xlsx")
+    if files:
+        import_files(files, import_roster, **options)

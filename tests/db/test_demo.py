@@ -1,0 +1,108 @@
+"""The main job from end to end, as a newcomer runs it, on a small city."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gridmgmt.db.cluster import Cluster
+
+SCALE = "0.03"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    home = tmp_path_factory.mktemp("city")
+    yield home
+    Cluster(home).drop()
+
+
+def gridmgmt(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "GRIDMGMT_HOME": str(home), "COLUMNS": "160"}
+    environment.pop("GRIDMGMT_DATABASE_URL", None)
+    return subprocess.run(
+        [sys.executable, "-m", "gridmgmt", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> subprocess.CompletedProcess[str]:
+    return gridmgmt(home, "demo", "--no-serve", "--json", "--scale", SCALE)
+
+
+def test_the_demo_ends_with_the_list_and_its_counts(demo: subprocess.CompletedProcess[str]) -> None:
+    assert demo.returncode == 0, demo.stderr
+    last = json.loads(demo.stdout.splitlines()[-1])
+    assert list(last) == [
+        "grids", "households", "persons", "incidents", "seasonal_items", "hot_grids", "seconds",
+        "peak_memory_mb",
+    ]  # fmt: skip
+    assert (last["grids"], last["households"], last["persons"]) == (30, 9000, 24000)
+    assert list(last["seconds"]) == ["setup", "generate", "import", "assign", "hotspots", "seasonal"]
+    assert last["seasonal_items"] > 50
+    assert "2026 年时令清单治未病" in demo.stdout
+
+
+def test_the_list_finds_what_was_planted(home: Path, demo: subprocess.CompletedProcess[str]) -> None:
+    truth = json.loads((home / "sample" / "truth.json").read_text())
+    items = json.loads(gridmgmt(home, "seasonal", "show", "--json").stdout)
+    planted = {entry["category"]: entry for entry in truth["seasonal"]}
+    right = [item for item in items if item["category"] in planted]
+    assert len(right) >= 0.95 * len(items)
+    found = {item["category"] for item in right}
+    assert len(found) >= 0.8 * len(planted), sorted(set(planted) - found)
+    on_time = [
+        item["category"]
+        for item in right
+        if abs_days(item["start_on"], planted[item["category"]]["dates"]["2026"]["start"]) <= 15
+    ]
+    assert len(set(on_time)) >= 0.9 * len(found)
+
+
+def abs_days(one: str, other: str) -> int:
+    from datetime import date
+
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days)
+
+
+def test_a_second_demo_changes_nothing(home: Path, demo: subprocess.CompletedProcess[str]) -> None:
+    first = json.loads(demo.stdout.splitlines()[-1])
+    again = gridmgmt(home, "demo", "--no-serve", "--json", "--scale", SCALE)
+    second = json.loads(again.stdout.splitlines()[-1])
+    counted = ("grids", "households", "persons", "incidents", "seasonal_items", "hot_grids")
+    assert [second[name] for name in counted] == [first[name] for name in counted]
+
+
+def test_another_city_is_refused_in_the_same_home(home: Path, demo: subprocess.CompletedProcess[str]) -> None:
+    refused = gridmgmt(home, "demo", "--no-serve", "--scale", "0.05")
+    assert refused.returncode == 6
+    assert "GRIDMGMT_HOME" in refused.stderr
+
+
+def test_a_year_without_history_and_one_outside_the_calendar_are_told_apart(
+    home: Path, demo: subprocess.CompletedProcess[str]
+) -> None:
+    early = gridmgmt(home, "seasonal", "build", "--year", "2023")
+    assert (early.returncode, "at least 2" in early.stderr) == (2, True), early.stderr
+    late = gridmgmt(home, "seasonal", "build", "--year", "2090")
+    assert (late.returncode, "2090" in late.stderr) == (2, True), late.stderr
+
+
+def test_the_same_hotspot_run_twice_gives_the_same_rows(
+    home: Path, demo: subprocess.CompletedProcess[str]
+) -> None:
+    ask = ("hotspots", "run", "--from", "2023-01-01", "--to", "2024-12-31", "--json")
+    one, two = (json.loads(gridmgmt(home, *ask).stdout) for _ in range(2))
+    assert one["hot"] == two["hot"]
+    assert one["run"]["id"] != two["run"]["id"]
+    nothing = gridmgmt(home, "hotspots", "run", "--from", "2001-01-01", "--to", "2001-12-31")
+    assert nothing.returncode == 2
+    assert "2001" in nothing.stderr
