@@ -115,7 +115,7 @@ def print_items(items: Sequence[seasonal_service.Item], limit: int = 0) -> None:
     table = Table(title=f"{items[0].year} 年时令清单治未病", title_justify="left")
     for heading in ("最迟", "窗口", "事项", "区域", "预计", "倍数", "把握", "提前做什么"):
         right = heading in ("预计", "倍数")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading in ("最迟", "窗口"))
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for item in items[: limit or None]:
         table.add_row(
             f"{item.act_by:%m-%d}" if item.act_by.year == item.year else f"{item.act_by:%Y-%m-%d}",

@@ -24,6 +24,7 @@ from gridmgmt.seasonal.models import Clock
 MIN_MATTERS = 8  # fewer in all years together cannot show a season in one area
 MIN_RATIO = 1.5  # a window in which matters are less than half as frequent again is not worth a visit
 MIN_YEARS = 2
+LONGEST = 1 / 3  # of the year: what lasts longer cannot be treated by a day beforehand
 RECURS_IN = 0.75  # share of the years in which the window must stand out
 SECOND_WINDOW_SHARE = 0.1  # a second window must hold this share of the category's matters
 RESIDUAL_P = 0.001  # a wider area is listed when what is left of it is as clear as this
@@ -59,12 +60,38 @@ class Evidence:
     p: float
 
 
-def scan_pairs(
-    counts: np.ndarray, exposure: np.ndarray, *, replications: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return p and ratio of the best window of every row of counts[k, 36]."""
-    found = windows.circular_scan_many(counts, exposure, replications=replications, seed=seed)
-    return found.p, found.ratio
+def significant_pairs(
+    counts: np.ndarray, category: np.ndarray, exposure: np.ndarray, *, replications: int, seed: int
+) -> np.ndarray:
+    """Return which pairs of area and category show a season, a mask of shape (k,).
+
+    Two gates. A category must show a season somewhere: Simes' p over its pairs, Benjamini-Hochberg over the
+    categories. A pair must be among the clear ones of all pairs. Without the first gate, one pair in twenty
+    of those called is chance, and lends a category without any season a lonely item.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (k, b)
+        Matters of each pair in the bins of the year.
+    category : ndarray of int, shape (k,)
+    exposure : ndarray, shape (b,)
+        Observed days in each bin.
+
+    Source: Simes 1986, Biometrika 73(3); Yekutieli 2008, JASA 103 (hierarchical testing).
+    """
+    found = windows.circular_scan_many(
+        counts, exposure, replications=replications, seed=seed, max_length=int(counts.shape[1] * LONGEST)
+    )
+    known, of_pair = np.unique(category, return_inverse=True)
+    by_category = np.array([simes(found.p[of_pair == index]) for index in range(len(known))])
+    seasonal = adjusted(by_category) <= ALPHA
+    return seasonal[of_pair] & (adjusted(found.p) <= ALPHA) & (found.ratio >= MIN_RATIO)
+
+
+def simes(p: np.ndarray) -> float:
+    """Return one p-value for "at least one of these is no chance"."""
+    ordered = np.sort(p)
+    return float((ordered * len(p) / np.arange(1, len(p) + 1)).min())
 
 
 def exposure_of(clock: Clock, days: np.ndarray) -> np.ndarray:
@@ -109,7 +136,9 @@ def find_seasons(events: np.ndarray, days: np.ndarray, seed: int) -> list[Season
     exposure = exposure_of(clock, days)
     seasons = []
     for _ in range(2):
-        window = windows.circular_scan(counts, exposure, replications=999, seed=seed)
+        window = windows.circular_scan(
+            counts, exposure, replications=999, seed=seed, max_length=int(BINS[clock] * LONGEST)
+        )
         inside = (window.start + np.arange(window.length)) % BINS[clock]
         enough = counts[inside].sum() >= SECOND_WINDOW_SHARE * len(events)
         if window.p > ALPHA or window.ratio < MIN_RATIO or not enough:

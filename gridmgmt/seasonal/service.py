@@ -2,26 +2,25 @@
 
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from gridmgmt.config import ALPHA, SEED
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.grids import service as grids
-from gridmgmt.hotspots.cube import LEVELS, Located, count, locate
+from gridmgmt.hotspots.cube import locate
 from gridmgmt.hotspots.models import AnalysisRun, RunKind
 from gridmgmt.hotspots.service import data_version
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import clocks, detect
+from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed
 from gridmgmt.seasonal.models import CLOCK_NAMES, Clock, SeasonalItem
 
-REPLICATIONS = 1999
 CONFIDENCE = ((0.001, "很有把握"), (0.01, "比较有把握"), (1.0, "有迹象"))
 
 
@@ -75,7 +74,7 @@ def build(engine: Engine, year: int, *, seed: int = SEED) -> Built:
     with engine.begin() as connection:
         start, end = _full_years(connection, year)
         located = locate(connection, start, end)
-        finding = _Finder(located, clocks.days_between(start, end), seed).run()
+        finding = Finder(located, clocks.days_between(start, end), seed).run()
         run_id = _store_run(connection, year, start, end, seed, started)
         rows = _rows(connection, finding, year, run_id)
         if rows:
@@ -100,155 +99,6 @@ def _full_years(connection: Connection, year: int) -> tuple[date, date]:
     return date(from_year, 1, 1), date(to_year, 12, 31)
 
 
-# --- finding
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A season of a category, and every level's areas held against it."""
-
-    category: str
-    season: detect.Season
-    matters: np.ndarray  # rows of `located` that are of this category
-    tests: dict[str, detect.AreaTest]
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """An area that carries the evidence for a season."""
-
-    candidate: _Candidate
-    level: str
-    area: str
-    test: detect.AreaTest
-    index: int
-    q: float
-
-
-@dataclass
-class _Finding:
-    listed: list[_Listed] = field(default_factory=list)
-    tested: int = 0
-    no_season: int = 0
-    not_enough: int = 0
-
-
-class _Finder:
-    """The three steps of `detect` over all categories of located matters."""
-
-    def __init__(self, located: Located, days: np.ndarray, seed: int) -> None:
-        self.located = located
-        self.days = days
-        self.seed = seed
-        self.codes: dict[str, list[str]] = {}
-        self.area: dict[str, np.ndarray] = {}
-        for level in LEVELS:
-            codes, of_grid = located.areas(level)
-            self.codes[level] = codes
-            self.area[level] = np.where(located.grid >= 0, of_grid[located.grid], -1)
-
-    def run(self) -> _Finding:
-        finding = _Finding(tested=len(self.located.categories))
-        candidates = []
-        significant = self._significant_matters(finding)
-        for category, rows in significant.items():
-            seasons = detect.find_seasons(self.located.day[rows], self.days, self.seed)
-            finding.no_season += not seasons
-            candidates += [self._candidate(category, season) for season in seasons]
-        finding.listed = self._list(candidates)
-        return finding
-
-    def _significant_matters(self, finding: _Finding) -> dict[int, np.ndarray]:
-        """Return for every category with a season the rows of `located` in its significant areas."""
-        n_categories = len(self.located.categories)
-        bins = clocks.place(Clock.GREGORIAN, self.located.day)[1]
-        pairs: list[tuple[str, np.ndarray, np.ndarray]] = []
-        tables = []
-        for level in ("county", "town", "grid"):
-            area = self.area[level]
-            pair = np.where(area >= 0, area * n_categories + self.located.category, -1)
-            n_pairs = len(self.codes[level]) * n_categories
-            totals = np.bincount(pair[pair >= 0], minlength=n_pairs)
-            kept = np.flatnonzero(totals >= detect.MIN_MATTERS)
-            row_of_pair = np.full(n_pairs, -1)
-            row_of_pair[kept] = np.arange(len(kept))
-            row = np.where(pair >= 0, row_of_pair[pair], -1)
-            tables.append(count(row, bins, len(kept), clocks.BINS[Clock.GREGORIAN]))
-            pairs.append((level, kept, row))
-        counts = np.concatenate(tables)
-        present = set(np.concatenate([kept % n_categories for _, kept, _ in pairs]).tolist())
-        finding.not_enough = n_categories - len(present)
-        if not len(counts):
-            return {}
-        exposure = detect.exposure_of(Clock.GREGORIAN, self.days)
-        p, ratio = detect.scan_pairs(counts, exposure, replications=REPLICATIONS, seed=self.seed)
-        stands_out = (detect.adjusted(p) <= ALPHA) & (ratio >= detect.MIN_RATIO)
-        found: dict[int, np.ndarray] = {}
-        offset = 0
-        for _level, kept, row in pairs:
-            chosen = np.append(stands_out[offset : offset + len(kept)], False)  # row -1 is no pair
-            hit = np.flatnonzero(chosen[row])
-            for category in np.unique(self.located.category[hit]).tolist():
-                rows = hit[self.located.category[hit] == category]
-                found[category] = np.union1d(found.get(category, rows), rows)
-            offset += len(kept)
-        finding.no_season = len(present) - len(found)
-        return found
-
-    def _candidate(self, category: int, season: detect.Season) -> _Candidate:
-        matters = np.flatnonzero(self.located.category == category)
-        tests = {level: self._test(matters, level, season) for level in LEVELS}
-        return _Candidate(self.located.categories[category], season, matters, tests)
-
-    def _test(
-        self, matters: np.ndarray, level: str, season: detect.Season, without: np.ndarray | None = None
-    ) -> detect.AreaTest:
-        area = self.area[level][matters]
-        keep = area >= 0 if without is None else (area >= 0) & ~without
-        inside, outside, length, years = detect.counts_by_season(
-            area[keep], self.located.day[matters][keep], len(self.codes[level]), season, self.days
-        )
-        return detect.compare(inside, outside, years, float(length.mean()) / 365.25)
-
-    def _list(self, candidates: list[_Candidate]) -> list[_Listed]:
-        """Keep the finest areas that carry each season; q counts all areas, levels and seasons together."""
-        if not candidates:
-            return []
-        p = np.concatenate([candidate.tests[level].p for candidate in candidates for level in LEVELS])
-        q = detect.adjusted(p)
-        listed: list[_Listed] = []
-        offset = 0
-        for candidate in candidates:
-            own: dict[str, np.ndarray] = {}
-            for level in LEVELS:
-                n = len(candidate.tests[level].p)
-                own[level] = q[offset : offset + n]
-                offset += n
-            listed += self._finest(candidate, own)
-        return listed
-
-    def _finest(self, candidate: _Candidate, q: dict[str, np.ndarray]) -> list[_Listed]:
-        explained = np.zeros(len(candidate.matters), dtype=bool)
-        listed = []
-        for level in LEVELS:  # finest first
-            test = candidate.tests[level]
-            good = self._good(test, q[level])
-            if level != LEVELS[0]:
-                left = self._test(candidate.matters, level, candidate.season, explained)
-                good &= self._good(left, q[level]) & (left.p <= detect.RESIDUAL_P)
-                test = left
-            for index in np.flatnonzero(good).tolist():
-                code = self.codes[level][index]
-                listed.append(_Listed(candidate, level, code, test, index, float(q[level][index])))
-            explained |= np.append(good, False)[self.area[level][candidate.matters]]
-        return listed
-
-    @staticmethod
-    def _good(test: detect.AreaTest, q: np.ndarray) -> np.ndarray:
-        enough = test.inside.sum(axis=1) >= detect.MIN_MATTERS / 2
-        return (q <= ALPHA) & (test.ratio >= detect.MIN_RATIO) & test.recurs & enough
-
-
 # --- storing
 
 
@@ -271,7 +121,7 @@ def _store_run(
     return int(connection.execute(statement.returning(AnalysisRun.id)).scalar_one())
 
 
-def _rows(connection: Connection, finding: _Finding, year: int, run_id: int) -> list[dict[str, Any]]:
+def _rows(connection: Connection, finding: Finding, year: int, run_id: int) -> list[dict[str, Any]]:
     known = incidents.categories(connection)
     rows = []
     for one in finding.listed:
@@ -301,7 +151,7 @@ def _peak(season: detect.Season, span: clocks.Span) -> date:
     return span.start + timedelta(days=int(((span.end - span.start).days + 1) * share))
 
 
-def _years(one: _Listed) -> list[dict[str, Any]]:
+def _years(one: Listed) -> list[dict[str, Any]]:
     inside, outside = one.test.inside[one.index], one.test.outside[one.index]
     return [
         {"year": int(year), "inside": int(i), "outside": round(float(o), 1)}
