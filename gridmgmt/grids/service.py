@@ -126,6 +126,12 @@ def division_names(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(select(Division.code, Division.name)).all())
 
 
+def grid_names(connection: Connection) -> dict[str, tuple[str, int]]:
+    """Return code -> (name, id) of every grid that ever was, without the cost of its polygon."""
+    rows = connection.execute(select(Grid.code15, Grid.name, Grid.id))
+    return {code: (name, id_) for code, name, id_ in rows}
+
+
 def areas_m2(geometries: ArrayLike) -> NDArray[np.float64]:
     """Return areas on the CGCS2000 ellipsoid in m², as many as geometries (n,)."""
     return measure.area_m2(geometries)

@@ -1,7 +1,8 @@
 """Builds, stores and reads the seasonal list (时令清单)."""
 
 import tomllib
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from gridmgmt.config import ALPHA, SEED
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.grids import service as grids
-from gridmgmt.hotspots.cube import locate
+from gridmgmt.hotspots.cube import DIGITS, locate
 from gridmgmt.hotspots.models import AnalysisRun, RunKind
 from gridmgmt.hotspots.service import data_version
 from gridmgmt.incidents import service as incidents
@@ -189,8 +190,8 @@ def items(
 ) -> list[Item]:
     """Return the list of a year (the latest when None), ordered by the day to act.
 
-    `areas` keeps the items whose area is one of these codes or lies in or around one of them: a grid's
-    list holds the items of its village, town and county too. `category` keeps a category and all under it.
+    `areas` keeps the items of these places and of all below them, and of the places around them when no
+    finer item of the same season speaks for them. `category` keeps a category and all under it.
     """
     if year is None:
         known = years(connection)
@@ -205,24 +206,41 @@ def items(
         .where(SeasonalItem.year == year)
         .order_by(SeasonalItem.act_by, SeasonalItem.category, SeasonalItem.area)
     ).all()
+    finer = _parts_listed(rows)
     wanted = None if category is None else code_list.below(category)
     return [
-        _item(row, names, code_list, chiefs)
+        _item(row, names, code_list, chiefs, rest=bool(finer[_season(row)][row.area]))
         for row in rows
-        if (wanted is None or row.category in wanted) and (areas is None or _touches(row.area, areas))
+        if (wanted is None or row.category in wanted)
+        and (areas is None or any(_speaks_for(row.area, each, finer[_season(row)]) for each in areas))
     ]
 
 
-def _touches(area: str, areas: Collection[str]) -> bool:
-    return any(area.startswith(each) or each.startswith(area) for each in areas)
+def _season(row: Any) -> tuple[str, date]:
+    return row.category, row.start_on
+
+
+def _parts_listed(rows: Sequence[Any]) -> dict[tuple[str, date], Counter[str]]:
+    """Return, for every season, how many listed areas lie inside each place."""
+    inside: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        wider = [digits for digits in DIGITS.values() if digits < len(row.area)]
+        inside[_season(row)].update(row.area[:digits] for digits in wider)
+        inside[_season(row)][f"={row.area}"] += 1
+    return inside
+
+
+def _speaks_for(area: str, place: str, parts: Counter[str]) -> bool:
+    """Say whether an item of `area` is one for `place`: it lies inside, or around it with none in between."""
+    if area.startswith(place):
+        return True
+    between = [place[:digits] for digits in DIGITS.values() if len(area) < digits <= len(place)]
+    return place.startswith(area) and not any(parts[f"={each}"] for each in between)
 
 
 def _area_names(connection: Connection) -> dict[str, tuple[str, int | None]]:
     """Return code -> (name, grid id) of every division and grid in force."""
-    today = grids.grids_in_force(connection)
-    names: dict[str, tuple[str, int | None]] = {
-        code: (name, int(id_)) for code, name, id_ in zip(today.codes, today.names, today.ids, strict=True)
-    }
+    names: dict[str, tuple[str, int | None]] = dict(grids.grid_names(connection))
     names.update({code: (name, None) for code, name in grids.division_names(connection).items()})
     return names
 
@@ -232,8 +250,12 @@ def _item(
     names: dict[str, tuple[str, int | None]],
     code_list: incidents.Categories,
     chiefs: dict[int, str],
+    *,
+    rest: bool,
 ) -> Item:
     name, grid_id = names.get(row.area, (row.area, None))
+    if rest:  # its clearest parts have items of their own; this one counts what they leave
+        name = f"{name}其余地方"
     clock = Clock(row.clock)
     return Item(
         id=row.id, year=row.year, level=row.level, area=row.area, area_name=name, category=row.category,
