@@ -9,7 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gridmgmt.db.engine import READER, opened
+from gridmgmt.cli.database import ready
+from gridmgmt.db.engine import READER
 from gridmgmt.hotspots import service as hotspot_service
 from gridmgmt.hotspots.areas import ALL
 from gridmgmt.seasonal import service as seasonal_service
@@ -41,7 +42,7 @@ def hotspots() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run_hotspots(start: datetime, end: datetime, category: str | None, level: str, as_json: bool) -> None:
     """Test every area for concentration (Gi*, corrected for many tests) and store the result."""
-    with opened() as engine:
+    with ready() as engine:
         run = hotspot_service.run(engine, start.date(), end.date(), level=level, category=category)
         with engine.connect() as connection:
             found = hotspot_service.results(connection, run.id, category or ALL)
@@ -81,7 +82,7 @@ def seasonal() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def build(year: int, as_json: bool) -> None:
     """Find what comes back every year and store the list for a year."""
-    with opened() as engine:
+    with ready() as engine:
         built = seasonal_service.build(engine, year)
     if as_json:
         print_json(asdict(built))
@@ -99,7 +100,7 @@ def build(year: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
     """Print the list in the order of the days by which to act."""
-    with opened(role=READER) as engine, engine.connect() as connection:
+    with ready(READER) as engine, engine.connect() as connection:
         items = seasonal_service.items(connection, year, [area] if area else None)
     if as_json:
         print_json([asdict(item) for item in items])

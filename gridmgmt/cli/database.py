@@ -1,12 +1,25 @@
 """`gridmgmt cluster` and `gridmgmt db`: the private server and the schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
+from sqlalchemy import Engine
 
 from gridmgmt.config import settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, opened
 from gridmgmt.errors import SetupError
+
+
+@contextmanager
+def ready(role: str | None = None) -> Iterator[Engine]:
+    """Give an engine on a database that has this version's schema; raises SetupError when it has not."""
+    with opened(role=role) as engine:
+        if not migrations.status(engine).up_to_date:
+            raise SetupError("the database is not at the schema of this version; run: gridmgmt db up")
+        yield engine
 
 
 @click.group()

@@ -8,9 +8,7 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from gridmgmt.db import migrations
-from gridmgmt.db.engine import opened
-from gridmgmt.errors import SetupError
+from gridmgmt.cli.database import ready
 from gridmgmt.importing import progress
 from gridmgmt.importing.mapping import Mapping, load_mapping
 from gridmgmt.importing.report import COUNTS, SHOWN, Report
@@ -71,9 +69,7 @@ def import_files(
     """
     chosen = load_mapping(mapping, crs=crs)
     reports = []
-    with opened() as engine:
-        if not migrations.status(engine).up_to_date:
-            raise SetupError("the database is not at the schema of this version; run: gridmgmt db up")
+    with ready() as engine:
         for path in files:
             reports.append(
                 _import(engine, path, importer, chosen, dry_run, _rejects_of(path, files, rejects))

@@ -5,9 +5,10 @@ import socket
 
 import click
 
+from gridmgmt.cli.database import ready
 from gridmgmt.config import settings
 from gridmgmt.db import identity
-from gridmgmt.db.engine import database_url, opened
+from gridmgmt.db.engine import database_url
 from gridmgmt.db.models import Role
 from gridmgmt.errors import SetupError
 
@@ -50,7 +51,7 @@ def serve_forever(host: str, port: int, workers: int) -> None:
 
             return create_app()
 
-    with database_url() as url:
+    with ready(), database_url() as url:
         settings().session_key()  # made before the fork, so that the workers agree on it
         os.environ["GRIDMGMT_DATABASE_URL"] = url
         Server().run()
@@ -69,6 +70,6 @@ def account() -> None:
 @click.password_option()
 def create(username: str, role: str, name: str, area: str | None, password: str) -> None:
     """Make an account; the password is asked for, never taken from the command line's history."""
-    with opened() as engine:
+    with ready() as engine:
         made = identity.create_account(engine, username, password, role, name, area)
     click.echo(f"{made.username} ({made.role})")

@@ -162,6 +162,15 @@ def test_islands_flat_columns_and_full_neighbourhoods_follow_the_declared_rule()
     assert (found.p_analytic[:, 1] == 1).all()
 
 
+def test_a_cell_far_above_all_others_does_not_drown_them_in_its_own_tail() -> None:
+    values = np.random.default_rng(3).poisson(0.05, len(GRID)).astype(float)
+    values[[53, 54, 55, 65, 67]] = 3.0
+    values[66] = 1e6  # in the middle of a high block
+    found = gi_star_test(values, QUEEN, 99, 1)
+    assert np.isfinite(found.p_tail).all()
+    assert found.p_tail.min() > 0
+
+
 def test_values_that_make_no_sense_are_refused() -> None:
     good = skewed_rates(1)[:, 0]
     for score in (gi, gi_star, gi_star_test):

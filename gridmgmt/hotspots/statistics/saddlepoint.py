@@ -54,7 +54,11 @@ def _lattice_step(column: FloatArray) -> float:
 def _tilted(s: Any, x: Any, cell: Any, weights: Any) -> Any:
     """Cumulant generating function at s, and two derivatives, of weighted draws from the other cells."""
     others = len(x) - 1
-    top = x.max()
+    # Without the cell itself: were it the highest by far, the shares of all others would be 0.
+    top = -np.inf
+    for j in range(len(x)):
+        if j != cell:
+            top = max(top, x[j])
     value, slope, bend = 0.0, 0.0, 0.0
     before, logarithm, mean, variance = -1.0, 0.0, 0.0, 0.0
     for w in weights:
