@@ -1,0 +1,71 @@
+"""The web of gridmgmt: `create_app` returns the Flask application; one blueprint a workspace."""
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import Flask
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from gridmgmt.calendar import format_date
+from gridmgmt.config import Settings
+from gridmgmt.config import settings as settings_now
+from gridmgmt.web import (
+    access,
+    admin,
+    data,
+    faults,
+    files,
+    grid,
+    login,
+    overview,
+    seasonal,
+    security,
+    throttle,
+)
+from gridmgmt.web.databases import EXTENSION, open_databases
+
+# A working day: who is away longer signs in again.
+SESSION_HOURS = 10
+LARGEST_REQUEST = 1 << 20
+CHINA = ZoneInfo("Asia/Shanghai")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the application for a city.
+
+    Raises SetupError when no server is named and the private cluster does not run, InputError when the
+    basemap of the settings is no tile address.
+    """
+    chosen = settings or settings_now()
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SECRET_KEY=chosen.session_key(),
+        SESSION_COOKIE_NAME="gridmgmt",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still works
+        BASEMAP=chosen.basemap,
+    )
+    app.extensions[EXTENSION] = open_databases(chosen)
+    # Behind nginx the scheme is in a header; who forges it only spoils the cookies of his own session.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=0)  # type: ignore[method-assign]
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters["day"] = format_date
+    app.jinja_env.filters["moment"] = _moment
+    app.context_processor(lambda: {"today": date.today()})
+
+    security.install(app, chosen)
+    faults.install(app)
+    CSRFProtect(app)
+    access.install(app)
+    throttle.install(app, chosen)
+    for module in (files, login, overview, seasonal, grid, admin, data):
+        app.register_blueprint(module.pages)
+    return app
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone(CHINA):%Y-%m-%d %H:%M}"

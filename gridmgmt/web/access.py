@@ -1,0 +1,135 @@
+"""Who may call what: every route says so, and what is not said is refused.
+
+`allow` and `public` mark a view; one check before every request reads the mark. A test walks all routes,
+so that a view without a mark is found before a user is.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, redirect, request, url_for
+from flask_login import LoginManager, UserMixin, current_user
+
+from gridmgmt.db import identity
+from gridmgmt.db.identity import Identity
+from gridmgmt.db.models import ROLE_NAMES, Role
+from gridmgmt.errors import NotAllowedError
+from gridmgmt.web.databases import databases
+
+View = TypeVar("View", bound=Callable[..., object])
+
+PUBLIC = "public"
+EVERYONE = frozenset(Role)
+MARK = "gridmgmt_access"
+
+# Where each role's day begins.
+WORKSPACES = {
+    Role.GRID_WORKER: "grid.today",
+    Role.TOWN_OFFICER: "overview.office",
+    Role.COMMAND: "overview.command",
+    Role.PLANNER: "overview.plan",
+    Role.AUDITOR: "admin.audit",
+    Role.ADMIN: "admin.home",
+}
+
+# What stands in a role's menu, in this order.
+MENUS = {
+    Role.GRID_WORKER: (("grid.today", "今日"), ("grid.own_map", "地图"), ("seasonal.calendar", "时令清单")),
+    Role.TOWN_OFFICER: (("overview.office", "镇街总览"), ("seasonal.calendar", "时令清单")),
+    Role.COMMAND: (("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")),
+    Role.PLANNER: (
+        ("overview.plan", "网格规划"), ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")
+    ),
+    Role.AUDITOR: (("admin.audit", "审计记录"),),
+    Role.ADMIN: (("admin.home", "系统管理"),),
+}  # fmt: skip
+
+
+class User(UserMixin):
+    """The person signed in, as flask-login wants one."""
+
+    def __init__(self, who: Identity) -> None:
+        self.who = who
+        self.role = who.role
+        self.role_name = ROLE_NAMES[who.role]
+        self.area = who.area
+        self.display_name = who.display_name
+
+    def get_id(self) -> str:
+        # The stamp follows the password: changing it ends the sessions begun with the old one.
+        return f"{self.who.stamp}:{self.who.username}"
+
+
+def allow(*roles: Role) -> Callable[[View], View]:
+    """Mark a view as open to these roles."""
+
+    def mark(view: View) -> View:
+        setattr(view, MARK, frozenset(roles))
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Mark a view as open to anybody, signed in or not."""
+    setattr(view, MARK, PUBLIC)
+    return view
+
+
+def declared(app: Flask, endpoint: str) -> frozenset[Role] | str | None:
+    """Return what an endpoint declares: roles, `PUBLIC`, or None when it says nothing."""
+    found: frozenset[Role] | str | None = getattr(app.view_functions[endpoint], MARK, None)
+    return found
+
+
+def guard() -> Response | None:
+    """Let a request pass to a view that its caller may call; else ask to sign in, or refuse."""
+    if request.endpoint is None:  # no such address: the answer is 404, for everybody
+        return None
+    access = declared(current_app._get_current_object(), request.endpoint)  # type: ignore[attr-defined]
+    if access == PUBLIC:
+        return None
+    if not current_user.is_authenticated:
+        return ask_to_sign_in()
+    if access is None or current_user.role not in access:
+        raise NotAllowedError(f"{current_user.who.username} may not call {request.endpoint}")
+    return None
+
+
+def ask_to_sign_in() -> Response:
+    """Send a page to the sign-in form and back afterwards; a data route just gets 401."""
+    if request.path.startswith("/data/"):
+        return Response("sign in first", 401, mimetype="text/plain")
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    target = url_for("login.form", next=wanted if wanted != "/" else None)
+    if request.headers.get("HX-Request"):  # a fragment must not hold a sign-in page: the whole page moves
+        return Response(status=204, headers={"HX-Redirect": url_for("login.form")})
+    return redirect(target)  # type: ignore[return-value]
+
+
+def safe_target(wanted: str | None) -> str | None:
+    """Return an address inside this program, or None: `next` must not lead to a stranger's site.
+
+    Browsers read a backslash as a slash and skip control characters, so both are refused.
+    """
+    if not wanted or not wanted.startswith("/") or any(c == "\\" or ord(c) < 33 for c in wanted):
+        return None
+    parts = urlsplit(wanted)
+    if parts.scheme or parts.netloc or wanted.startswith("//"):
+        return None
+    return wanted
+
+
+def install(app: Flask) -> None:
+    """Hang the check and the session loader on an application."""
+    manager = LoginManager(app)
+    manager.session_protection = None  # it would bind a session to an address that changes on phones
+
+    @manager.user_loader
+    def load(session_id: str) -> User | None:
+        stamp, _, username = session_id.partition(":")
+        who = identity.identity(databases().accounts, username)
+        return User(who) if who and who.stamp == stamp else None
+
+    app.before_request(guard)

@@ -1,0 +1,197 @@
+"""The territory as maps draw it: grids, villages and towns with their outlines, names and contacts.
+
+Outlines are simplified once for all levels: the grids as one coverage, so that shared edges stay shared, and
+villages and towns as unions of those grids, so that a town's line runs exactly along its grids.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import shapely
+from sqlalchemy import Connection
+
+from gridmgmt.errors import InputError
+from gridmgmt.grids import service as grids
+from gridmgmt.hotspots import service as hotspots
+from gridmgmt.web.topology import topology
+
+# Codes nest: a town's code begins with its county's, and so on (GB/T 2260 plus 3 plus 3 plus 3 digits).
+DIGITS = {"grid": 15, "village": 12, "town": 9}
+LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
+# Counts under this many households are not shown outside the grid's own staff.
+FEWEST_HOUSEHOLDS = 5
+# Metres, and decimals of a degree (1 m): finer than a screen shows of a city.
+TOLERANCE, DECIMALS = 10.0, 5
+# Yesterday's territory is of use to requests under way; older ones are not.
+KEPT = 3
+
+Bounds = tuple[float, float, float, float]  # west, south, east, north
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A grid, village or town: `path` names what it lies in, `label` is a point (lon, lat) inside it."""
+
+    code: str
+    name: str
+    level: str
+    path: str
+    households: int | None
+    chief: str | None
+    bounds: Bounds
+    shape: shapely.Geometry
+    label: tuple[float, float]
+
+    def properties(self, *, own: bool) -> dict[str, object]:
+        """Return what a map reads of it; `own` staff see small numbers of households too."""
+        few = not own and self.households is not None and self.households < FEWEST_HOUSEHOLDS
+        return {
+            "code": self.code,
+            "name": self.name,
+            "in": self.path,
+            "households": f"<{FEWEST_HOUSEHOLDS}" if few else self.households,
+            "chief": self.chief,
+            "label": self.label,
+        }
+
+
+@dataclass(frozen=True)
+class Territory:
+    """Everything a map of the city needs, as of one data version and day."""
+
+    version: str
+    city: str
+    places: dict[str, dict[str, Place]]  # level -> code -> place
+    layers: str  # rivers and roads, as GeoJSON text
+    encoded: dict[tuple[str, str, str, bool], str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.places["grid"])
+
+    def place(self, code: str) -> Place | None:
+        """Return the place with a code, whatever its level."""
+        return next((found[code] for found in self.places.values() if code in found), None)
+
+    def inside(self, level: str, area: str = "") -> list[Place]:
+        """Return the places of a level that lie in an area (or are it); all of them for ''."""
+        if level not in self.places:
+            raise InputError("level", level, " | ".join(self.places))
+        return [place for code, place in self.places[level].items() if code.startswith(area)]
+
+    def name(self, code: str) -> str:
+        place = self.place(code)
+        return place.name if place else code
+
+    def outlines(self, form: str, level: str, area: str = "", *, own: bool = False) -> str:
+        """Return the outlines of a level inside an area as text, `form` being geojson or topojson.
+
+        Kept by what it depends on: this territory (one data version and day), the form, the level, the area
+        and whether small numbers may be read.
+        """
+        key = (form, level, area, own)
+        if key not in self.encoded:
+            places = self.inside(level, area)
+            properties = [place.properties(own=own) for place in places]
+            shapes = [place.shape for place in places]
+            made = FORMS[form](shapes, properties, DECIMALS)
+            self.encoded[key] = json.dumps(made, ensure_ascii=False, separators=(",", ":"))
+        return self.encoded[key]
+
+    def bounds(self, area: str = "") -> Bounds | None:
+        """Return the box around an area's grids, or None where there are none."""
+        boxes = np.array([place.bounds for place in self.inside("grid", area)])
+        if not len(boxes):
+            return None
+        west, south = boxes[:, :2].min(axis=0)
+        east, north = boxes[:, 2:].max(axis=0)
+        return float(west), float(south), float(east), float(north)
+
+
+def _feature_collection(
+    shapes: Sequence[shapely.Geometry], properties: Sequence[dict[str, object]], decimals: int
+) -> dict[str, Any]:
+    features = [
+        {
+            "type": "Feature",
+            "id": each["code"],
+            "properties": each,
+            "geometry": json.loads(shapely.to_geojson(shape)),
+        }
+        for shape, each in zip(shapes, properties, strict=True)
+    ]
+    return {"type": "FeatureCollection", "features": features}
+
+
+FORMS = {"geojson": _feature_collection, "topojson": topology}
+
+_kept: OrderedDict[tuple[str, str], Territory] = OrderedDict()
+_lock = Lock()
+
+
+def territory(connection: Connection) -> Territory:
+    """Return the territory of today and the newest data, read anew only when one of them changed."""
+    version = f"{hotspots.data_version(connection)}-{date.today().isoformat()}"
+    key = (str(connection.engine.url), version)
+    with _lock:
+        if key not in _kept:
+            _kept[key] = _read(connection, version)
+            while len(_kept) > KEPT:
+                _kept.popitem(last=False)
+        return _kept[key]
+
+
+def _read(connection: Connection, version: str) -> Territory:
+    today = grids.grids_in_force(connection)
+    names = grids.division_names(connection)
+    county = next((name for code, name in sorted(names.items()) if len(code) == 6), "")
+    households = grids.households_by_grid(connection)
+    chiefs = grids.chiefs(connection)
+    shapes = grids.for_map(today.geometries, TOLERANCE)
+    rows = []
+    for grid_id, code, name, shape in zip(today.ids.tolist(), today.codes, today.names, shapes, strict=True):
+        # Where no household of the city is known, none is different from 0.
+        count = households.get(grid_id, (0, 0))[0] if households else None
+        rows.append((code, name, shape, count, chiefs.get(grid_id)))
+    places = {"grid": _places("grid", rows, names)}
+    for level in ("village", "town"):
+        places[level] = _places(level, _dissolved(rows, DIGITS[level], names), names)
+    return Territory(
+        version,
+        county,
+        places,
+        json.dumps(grids.layers(connection), ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _dissolved(rows: list[tuple[Any, ...]], digits: int, names: dict[str, str]) -> list[tuple[Any, ...]]:
+    groups: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(row[0][:digits], []).append(row)
+    merged = []
+    for code, members in groups.items():
+        counts = [member[3] for member in members if member[3] is not None]
+        union = shapely.union_all([member[2] for member in members])
+        merged.append((code, names.get(code, code), union, sum(counts) if counts else None, None))
+    return merged
+
+
+def _places(level: str, rows: list[tuple[Any, ...]], names: dict[str, str]) -> dict[str, Place]:
+    shapes = np.array([row[2] for row in rows], dtype=object)
+    if not rows:
+        return {}
+    drawn = shapely.transform(shapes, lambda xy: xy.round(DECIMALS))
+    boxes = shapely.bounds(shapes).tolist()
+    inside = shapely.get_coordinates(shapely.point_on_surface(shapes)).round(DECIMALS)
+    places = {}
+    for (code, name, _, households, chief), shape, box, point in zip(rows, drawn, boxes, inside, strict=True):
+        above = [names[code[:digits]] for digits in (9, 12) if digits < len(code) and code[:digits] in names]
+        places[code] = Place(
+            code, name, level, " · ".join(above), households, chief, tuple(box), shape, tuple(point.tolist())
+        )
+    return dict(sorted(places.items()))

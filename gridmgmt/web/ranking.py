@@ -1,0 +1,124 @@
+"""A run's results as maps and lists show them: classes, words, and which areas come first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from gridmgmt.hotspots import service as hotspots
+from gridmgmt.hotspots.service import AreaResult
+from gridmgmt.web.areas import FEWEST_HOUSEHOLDS, Place, Territory
+from gridmgmt.web.choice import Choice
+
+CLASSES = 5
+# Below this expectation one matter more or less changes the colour: the map hatches such areas.
+WEAK_EXPECTED = 3.0
+SHOWN = 40
+
+GI_WORDS = {
+    3: "很有把握", 2: "比较有把握", 1: "有迹象", 0: "不显著",
+    -1: "有迹象偏少", -2: "比较有把握偏少", -3: "很有把握偏少",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """An area's result ready to be shown; what would tell of fewer than five households is None."""
+
+    place: Place
+    count: int
+    expected: float | None
+    rate: float | None
+    gi_class: int
+    z: float
+    weak: bool
+
+    @property
+    def confidence(self) -> str:
+        return GI_WORDS[self.gi_class]
+
+
+def lines(results: Sequence[AreaResult], places: Sequence[Place], *, own: bool = False) -> list[Line]:
+    """Return the results of these places, without numbers from which few households could be worked out."""
+    by_code = {result.area: result for result in results}
+    return [_line(by_code[place.code], place, own) for place in places if place.code in by_code]
+
+
+def _line(result: AreaResult, place: Place, own: bool) -> Line:
+    # Rate and expectation are proportional to households: either would give the hidden number away.
+    hidden = not own and result.households is not None and result.households < FEWEST_HOUSEHOLDS
+    return Line(
+        place=place,
+        count=result.count,
+        expected=None if hidden else result.expected,
+        rate=None if hidden else result.rate,
+        gi_class=result.gi_class,
+        z=result.z or 0.0,
+        weak=hidden or result.expected < WEAK_EXPECTED,
+    )
+
+
+def hot(found: Sequence[Line]) -> list[Line]:
+    """Return the areas that stand out after correction, the surest first."""
+    standing = [line for line in found if line.gi_class > 0]
+    return sorted(standing, key=lambda line: (-line.gi_class, -line.z, line.place.code))
+
+
+def highest(found: Sequence[Line], limit: int) -> list[Line]:
+    """Return the areas with the highest rates that do not stand out; weak evidence is left aside."""
+    rest = [line for line in found if line.gi_class <= 0 and not line.weak and line.rate is not None]
+    return sorted(rest, key=lambda line: (-(line.rate or 0), line.place.code))[:limit]
+
+
+def breaks(values: Sequence[float]) -> list[float]:
+    """Return up to four rising class limits near the quintiles, rounded so that people can read them.
+
+    >>> breaks([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    [2.8, 4.6, 6.4, 8.2]
+    """
+    known = np.array([value for value in values if value > 0], dtype=float)
+    if len(known) < 2 or known.min() == known.max():
+        return []
+    cuts = np.quantile(known, np.arange(1, CLASSES) / CLASSES)
+    return sorted({two_figures(cut) for cut in cuts})
+
+
+def two_figures(value: float) -> float:
+    """Round to two significant figures."""
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(round(round(value / step) * step, 6))
+
+
+def class_of(value: float | None, limits: Sequence[float]) -> int:
+    """Return the class 1 to 5 of a value, 0 for none: nothing happened there, or it may not be said."""
+    if not value:
+        return 0
+    return 1 + int(np.searchsorted(limits, value, side="right"))
+
+
+def values(found: Sequence[Line]) -> dict[str, list[Any]]:
+    """Return code -> [count, expected, rate, Gi* class, weak], as the map reads it."""
+    return {
+        line.place.code: [
+            line.count,
+            None if line.expected is None else round(line.expected, 1),
+            None if line.rate is None else round(line.rate, 4),
+            line.gi_class,
+            int(line.weak),
+        ]
+        for line in found
+    }
+
+
+def of_choice(
+    connection: Connection, choice: Choice, here: Territory, area: str, *, own: bool = False
+) -> list[Line]:
+    """Return the lines of a chosen view inside an area; none where nothing has been analysed yet."""
+    if choice.run is None:
+        return []
+    found = hotspots.results(connection, choice.run.id, choice.category)
+    return lines(found, here.inside(choice.level, area), own=own)

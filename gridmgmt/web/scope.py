@@ -1,0 +1,30 @@
+"""How much of the city the signed-in person sees: all of it, one town, or one grid.
+
+Codes nest, so an area is everything whose code begins with its own; nothing else has to be looked up, and a
+page and its data route cannot disagree.
+"""
+
+from flask_login import current_user
+
+from gridmgmt.db.models import Role
+
+WHOLE_CITY = ""
+# Matches no code: what an account sees that must be bound to an area and is not.
+NOWHERE = "-"
+
+
+def own_area() -> str:
+    """Return the code that everything shown to this person must begin with; '' for the whole city."""
+    if current_user.role in (Role.COMMAND, Role.PLANNER):
+        return WHOLE_CITY
+    return current_user.area or NOWHERE
+
+
+def own_staff() -> bool:
+    """Say whether small numbers of households may be shown: to a grid's own staff alone."""
+    return bool(current_user.role == Role.GRID_WORKER)
+
+
+def listed_areas() -> list[str] | None:
+    """Return the areas whose list items concern this person; None for all."""
+    return None if own_area() == WHOLE_CITY else [own_area()]

@@ -1,0 +1,201 @@
+"""Every route × every role, and nothing of another town anywhere."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from gridmgmt.db.models import Role
+from gridmgmt.web import access
+
+from . import small_city
+from .conftest import sign_in
+
+AsRole = Callable[[Role | None], FlaskClient]
+
+EVERYONE = set(Role)
+MAP_READERS = {Role.GRID_WORKER, Role.TOWN_OFFICER, Role.COMMAND, Role.PLANNER}
+# Written by hand, not derived from the code: a change of who may see what must be made twice.
+ALLOWED: dict[str, set[Role] | str] = {
+    "/": EVERYONE,
+    "/login": "public",
+    "/logout": EVERYONE,
+    "/healthz": "public",
+    "/favicon.ico": "public",
+    "/static/<path:name>": "public",
+    "/command": {Role.COMMAND, Role.PLANNER},
+    "/office": {Role.TOWN_OFFICER},
+    "/plan": {Role.PLANNER},
+    "/seasonal": MAP_READERS,
+    "/seasonal/items/<int:number>": MAP_READERS,
+    "/grid": {Role.GRID_WORKER},
+    "/grid/map": {Role.GRID_WORKER},
+    "/admin": {Role.ADMIN},
+    "/audit": {Role.AUDITOR},
+    "/data/areas.geojson": MAP_READERS,
+    "/data/areas.topojson": MAP_READERS,
+    "/data/layers.geojson": MAP_READERS,
+    "/data/hotspots.json": MAP_READERS,
+}
+
+
+def test_every_route_declares_its_access(app: Flask) -> None:
+    silent = [rule.rule for rule in app.url_map.iter_rules() if access.declared(app, rule.endpoint) is None]
+    assert silent == []
+
+
+def test_every_route_stands_in_the_table_of_this_test(app: Flask) -> None:
+    assert {rule.rule for rule in app.url_map.iter_rules()} == set(ALLOWED)
+
+
+def test_a_view_that_declares_nothing_is_refused_to_everybody(app: Flask, as_role: AsRole) -> None:
+    app.view_functions["undeclared"] = lambda: "secret"
+    app.url_map.add(app.url_rule_class("/undeclared", endpoint="undeclared"))
+    assert as_role(None).get("/undeclared").status_code == 302
+    for role in Role:
+        answer = as_role(role).get("/undeclared")
+        assert answer.status_code == 403
+        assert "secret" not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("role", [None, *Role], ids=str)
+def test_each_role_reaches_its_routes_and_no_other(
+    app: Flask, as_role: AsRole, city: Engine, role: Role | None
+) -> None:
+    client = as_role(role)
+    item = _item_of(city, small_city.MINE)
+    wrong = []
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            if rule.rule == "/logout":
+                continue
+            allowed = ALLOWED[rule.rule]
+            path = rule.rule.replace("<int:number>", str(item)).replace("<path:name>", "app.css")
+            answer = client.open(path, method=method)
+            answer.close()
+            if allowed == "public" or (role and role in allowed):
+                passed = answer.status_code not in (401, 403) or (method, path) == ("POST", "/login")
+            elif role is None:
+                passed = answer.status_code == (401 if path.startswith("/data/") else 302)
+            else:
+                passed = answer.status_code == 403
+            if not passed or answer.status_code >= 500:
+                wrong.append((method, path, answer.status_code))
+    assert wrong == []
+
+
+def test_everybody_is_led_to_a_workspace_that_opens(as_role: AsRole) -> None:
+    for role in Role:
+        client = as_role(role)
+        answer = client.get("/", follow_redirects=True)
+        assert answer.status_code == 200, role
+        for endpoint, _ in access.MENUS[role]:
+            with client.application.test_request_context():
+                path = client.application.url_for(endpoint)
+            assert client.get(path).status_code == 200, (role, path)
+
+
+def _codes(answer: object) -> set[str]:
+    return {feature["properties"]["code"] for feature in json.loads(answer.data)["features"]}  # type: ignore[attr-defined]
+
+
+def test_outlines_end_where_the_own_area_ends(as_role: AsRole) -> None:
+    every = set(small_city.GRIDS)
+    own_town = {code for code in every if code.startswith(small_city.TOWN_1)}
+    expected = {
+        Role.COMMAND: every,
+        Role.PLANNER: every,
+        Role.TOWN_OFFICER: own_town,
+        Role.GRID_WORKER: {small_city.MINE},
+    }
+    for role, codes in expected.items():
+        assert _codes(as_role(role).get("/data/areas.geojson?level=grid")) == codes, role
+
+
+def test_values_end_where_the_own_area_ends(as_role: AsRole) -> None:
+    for role, prefix in ((Role.TOWN_OFFICER, small_city.TOWN_1), (Role.GRID_WORKER, small_city.MINE)):
+        for level in ("grid", "village", "town"):
+            areas = json.loads(as_role(role).get(f"/data/hotspots.json?level={level}").data)["areas"]
+            assert all(code.startswith(prefix) for code in areas), (role, level)
+
+
+@pytest.mark.parametrize("area", [small_city.TOWN_2, "", "%", "9901010"])
+def test_asking_for_another_area_changes_nothing(as_role: AsRole, area: str) -> None:
+    asked = {"area": area, "town": area, "code": area}
+    for path in (
+        "/data/areas.geojson",
+        "/data/areas.topojson",
+        "/data/hotspots.json",
+        "/office",
+        "/seasonal",
+    ):
+        answer = as_role(Role.TOWN_OFFICER).get(path, query_string=asked)
+        assert small_city.HOSTILE not in answer.get_data(as_text=True), path
+        assert "河西镇" not in answer.get_data(as_text=True), path
+
+
+def test_the_evidence_of_another_town_is_not_found(as_role: AsRole, city: Engine) -> None:
+    theirs, own = _item_of(city, small_city.HOSTILE), _item_of(city, small_city.MINE)
+    for role in (Role.TOWN_OFFICER, Role.GRID_WORKER):
+        client = as_role(role)
+        assert client.get(f"/seasonal/items/{own}").status_code == 200
+        assert client.get(f"/seasonal/items/{theirs}").status_code == 404
+        assert client.get(f"/seasonal/items/{theirs}", headers={"HX-Request": "true"}).status_code == 404
+
+
+def test_a_grid_worker_reads_the_own_list_only(as_role: AsRole) -> None:
+    page = as_role(Role.GRID_WORKER).get("/seasonal").get_data(as_text=True)
+    assert "1号网格" in page
+    assert "河西镇" not in page
+
+
+def test_one_persons_answer_is_not_another_ones_not_modified(as_role: AsRole) -> None:
+    tag = as_role(Role.COMMAND).get("/data/areas.geojson").headers["ETag"]
+    answer = as_role(Role.TOWN_OFFICER).get("/data/areas.geojson", headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert "Cookie" in answer.headers["Vary"]
+
+
+def test_numbers_of_fewer_than_five_households_show_to_the_own_staff_alone(
+    as_role: AsRole, city: Engine
+) -> None:
+    client = as_role(Role.COMMAND)
+    few = {f["id"]: f for f in json.loads(client.get("/data/areas.geojson").data)["features"]}[small_city.FEW]
+    assert few["properties"]["households"] == "<5"
+    count, expected, rate, _, _ = json.loads(client.get("/data/hotspots.json").data)["areas"][small_city.FEW]
+    assert (count, expected, rate) == (4, None, None)
+    with city.begin() as connection:
+        connection.execute(
+            text("UPDATE account SET area = :a WHERE username = 'grid_worker'"), {"a": small_city.FEW}
+        )
+    own = json.loads(as_role(Role.GRID_WORKER).get("/data/areas.geojson").data)["features"][0]
+    assert own["properties"]["households"] == 3
+
+
+def test_an_account_bound_to_nothing_sees_nothing(as_role: AsRole, city: Engine) -> None:
+    with city.begin() as connection:
+        connection.execute(text("UPDATE account SET area = NULL"))
+    for role, page in ((Role.GRID_WORKER, "/grid"), (Role.TOWN_OFFICER, "/office")):
+        client = as_role(role)
+        assert _codes(client.get("/data/areas.geojson")) == set()
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "1号网格" not in answer.get_data(as_text=True)
+
+
+def test_a_switched_off_account_is_out_at_once(as_role: AsRole, city: Engine) -> None:
+    client = as_role(Role.COMMAND)
+    assert client.get("/command").status_code == 200
+    with city.begin() as connection:
+        connection.execute(text("UPDATE account SET active = false"))
+    assert client.get("/command").status_code == 302
+    assert sign_in(client, "command").status_code == 401  # type: ignore[attr-defined]
+
+
+def _item_of(engine: Engine, area: str) -> int:
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT min(id) FROM seasonal_item WHERE area = :a"), {"a": area})
+        return int(found.scalar_one())
