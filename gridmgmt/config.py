@@ -14,8 +14,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Analysis categories shown at once, the alpha of every screen and the seed of every run: one place, so that
-# the command line, the demo and the web never disagree.
+# The level of every test and the seed of every run: one place, so that the command line, the demo and the
+# web never disagree.
 ALPHA = 0.05
 SEED = 20260101
 
@@ -30,7 +30,7 @@ class Settings:
     basemap: str | None
 
     def session_key(self) -> str:
-        """Return the key that signs web sessions; made once and kept in the home folder, readable by its owner."""
+        """Return the key that signs web sessions; made once, kept in the home folder for its owner alone."""
         if self.secret_key:
             return self.secret_key
         path = self.home / "session.key"

@@ -1,4 +1,4 @@
-"""Tables of the territory: divisions, grids with their lineage, the people who work in them, context layers."""
+"""Tables of the territory: divisions, grids with their lineage, grid workers, context layers."""
 
 from datetime import date
 from enum import StrEnum
@@ -54,7 +54,7 @@ class Division(Base):
 
 
 class Grid(Base):
-    """A grid while it is in force: from `valid_from` until the day before `valid_to`. A code is never reused."""
+    """A grid, in force from `valid_from` until the day before `valid_to`. A code is never reused."""
 
     __tablename__ = "grid"
     __table_args__ = (
