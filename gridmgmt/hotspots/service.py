@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, delete, func, insert, select
@@ -214,15 +214,51 @@ def runs(connection: Connection, level: str = "grid") -> list[Run]:
     return sorted(found, key=lambda run: (-run.end.toordinal(), -run.start.toordinal()))
 
 
-def run_categories(connection: Connection, run_id: int) -> list[tuple[str, str]]:
-    """Return the categories that a run tested, as (code, name); all together comes first."""
+class TestedCategory(NamedTuple):
+    """A category that a run tested; `parent` is its 大类, None for a 大类 and for all together."""
+
+    code: str
+    name: str
+    parent: str | None
+
+
+def run_categories(connection: Connection, run_id: int) -> list[TestedCategory]:
+    """Return the categories that a run tested: all together, then every 大类 followed by its 小类.
+
+    Raises NotFoundError when there is no such run.
+    """
+    columns = _columns_of(connection, run_id)
+    known = incidents.categories(connection)
+    return [
+        TestedCategory(code, known.name(code), known.parent(code))
+        if code
+        else TestedCategory(ALL, ALL_NAME, None)
+        for code in columns
+    ]
+
+
+def nearest_category(connection: Connection, run_id: int, category: str) -> str:
+    """Return the category itself when a run tested it, else its 大类, else all together.
+
+    A 小类 that is frequent in one period may be too rare for another. Raises InputError for a code that is
+    not in the code list.
+    """
+    columns = _columns_of(connection, run_id)
+    if category in columns:
+        return category
+    known = incidents.categories(connection)
+    if category not in known.codes:
+        raise InputError("category", category, "a code of the code list, or none for all together")
+    return known.top(category) if known.top(category) in columns else columns[0]
+
+
+def _columns_of(connection: Connection, run_id: int) -> list[str]:
     parameters = connection.execute(
         select(AnalysisRun.parameters).where(AnalysisRun.id == run_id, AnalysisRun.kind == RunKind.HOTSPOTS)
     ).scalar_one_or_none()
     if parameters is None:
         raise NotFoundError(f"there is no hotspot run {run_id}")
-    known = incidents.categories(connection)
-    return [(code, known.name(code) if code else ALL_NAME) for code in parameters["columns"]]
+    return list(parameters["columns"])
 
 
 def results(connection: Connection, run_id: int, category: str = ALL) -> list[AreaResult]:
@@ -230,7 +266,7 @@ def results(connection: Connection, run_id: int, category: str = ALL) -> list[Ar
 
     Raises NotFoundError when there is no such run or it did not test the category.
     """
-    columns = [code for code, _ in run_categories(connection, run_id)]
+    columns = _columns_of(connection, run_id)
     if category not in columns:
         raise NotFoundError(f"run {run_id} did not test category {category!r}")
     stored = {row.area: row for row in _stored(connection, run_id, category)}

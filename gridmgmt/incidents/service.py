@@ -29,12 +29,15 @@ class Categories:
     def name(self, code: str) -> str:
         return self.names[self._row[code]]
 
+    def parent(self, code: str) -> str | None:
+        return self.parents[self._row[code]]
+
     def department(self, code: str) -> str | None:
         return self.departments[self._row[code]]
 
     def top(self, code: str) -> str:
         """Return the 大类 of a category."""
-        parent = self.parents[self._row[code]]
+        parent = self.parent(code)
         return code if parent is None else self.top(parent)
 
     def below(self, code: str) -> set[str]:

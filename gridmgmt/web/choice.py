@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 
 from gridmgmt.errors import InputError
 from gridmgmt.hotspots import service as hotspots
-from gridmgmt.hotspots.service import Run
+from gridmgmt.hotspots.service import ALL_NAME, Run, TestedCategory
 from gridmgmt.web.areas import LEVELS
 
 MEASURES = {"rate": "诉求率", "count": "诉求数", "gi": "热点等级"}
-ALL_CATEGORIES = "全部诉求"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Choice:
     category: str
     run: Run | None
     runs: tuple[Run, ...]
-    categories: tuple[tuple[str, str], ...]
+    categories: tuple[TestedCategory, ...]
 
     @property
     def period(self) -> str:
@@ -36,7 +35,7 @@ class Choice:
 
     @property
     def category_name(self) -> str:
-        return dict(self.categories).get(self.category, ALL_CATEGORIES)
+        return next((each.name for each in self.categories if each.code == self.category), ALL_NAME)
 
     def arguments(self, **changes: str) -> dict[str, str]:
         """Return what an address needs to show this view, with changes; what is usual is left out."""
@@ -64,10 +63,10 @@ def read_choice(
     measure = _one_of("measure", arguments.get("measure") or "rate", tuple(MEASURES))
     runs = tuple(hotspots.runs(connection, level))
     run = _run(arguments.get("period", ""), runs)
-    categories = tuple(hotspots.run_categories(connection, run.id)) if run else (("", ALL_CATEGORIES),)
+    categories = tuple(hotspots.run_categories(connection, run.id)) if run else ()
     category = arguments.get("category", "")
     if run:
-        _one_of("category", category, tuple(code for code, _ in categories))
+        category = hotspots.nearest_category(connection, run.id, category)
     return Choice(level, measure, category, run, runs, categories)
 
 

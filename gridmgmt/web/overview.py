@@ -7,12 +7,13 @@ from flask import Blueprint, current_app, render_template, request, url_for
 from sqlalchemy import Connection
 
 from gridmgmt.db.models import Role
+from gridmgmt.hotspots.service import ALL_NAME
 from gridmgmt.seasonal import service as seasonal
 from gridmgmt.seasonal.service import Item
 from gridmgmt.web import maps, ranking
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import LEVELS, Territory, territory
-from gridmgmt.web.choice import ALL_CATEGORIES, MEASURES, Choice, period_key, period_name, read_choice
+from gridmgmt.web.choice import MEASURES, Choice, period_key, period_name, read_choice
 from gridmgmt.web.databases import reader
 from gridmgmt.web.ranking import Line
 from gridmgmt.web.scope import listed_areas, own_area, own_staff
@@ -106,7 +107,7 @@ def _common(
         "measures": {measure: MEASURES[measure] for measure in measures},
         "periods": [(period_key(run), period_name(run)) for run in choice.runs],
         "period_name": period_name(choice.run) if choice.run else "",
-        "all_categories": ALL_CATEGORIES,
+        "all_categories": ALL_NAME,
         "total": sum(line.count for line in found),
         "classes": [sum(line.gi_class == step for line in found) for step in (3, 2, 1)],
         "lines": found,

@@ -13,7 +13,8 @@ from gridmgmt.web.areas import FEWEST_HOUSEHOLDS, Place, Territory
 from gridmgmt.web.choice import Choice
 
 CLASSES = 5
-# Below this expectation one matter more or less changes the colour: the map hatches such areas.
+# Below this expectation one matter more or less changes the colour: the map hatches such areas, unless they
+# stand out together with those around them.
 WEAK_EXPECTED = 3.0
 SHOWN = 40
 
@@ -56,7 +57,7 @@ def _line(result: AreaResult, place: Place, own: bool) -> Line:
         rate=None if hidden else result.rate,
         gi_class=result.gi_class,
         z=result.z or 0.0,
-        weak=hidden or result.expected < WEAK_EXPECTED,
+        weak=hidden or (result.gi_class == 0 and result.expected < WEAK_EXPECTED),
     )
 
 
