@@ -24,7 +24,6 @@ from gridmgmt.grids.models import (
 
 # Decimals of a degree that maps get: 0.1 m.
 MAP_DECIMALS = 6
-MAP_LEVELS = ("grid", *(level.value for level in reversed(Level)))
 METRES_A_DEGREE = 111_000.0
 
 
@@ -58,16 +57,6 @@ class DivisionSet:
 
     def __len__(self) -> int:
         return len(self.codes)
-
-
-@dataclass(frozen=True)
-class DivisionNode:
-    """A division with those below it."""
-
-    code: str
-    name: str
-    level: str
-    children: tuple["DivisionNode", ...]
 
 
 def grids_in_force(connection: Connection, on: date | None = None, kind: str = GridKind.BASE) -> GridSet:
@@ -104,21 +93,6 @@ def divisions(connection: Connection, level: str, on: date | None = None) -> Div
             own = [i for i, village in enumerate(grids.villages) if village.startswith(codes[k])]
             shapes[k] = shapely.union_all(grids.geometries[own]) if own else None
     return DivisionSet(codes, names, parents, shapes)
-
-
-def division_tree(connection: Connection) -> tuple[DivisionNode, ...]:
-    """Return the counties with their towns with their villages, each in order of code."""
-    rows = connection.execute(
-        select(Division.code, Division.name, Division.level, Division.parent).order_by(Division.code)
-    ).all()
-    below: dict[str | None, list[Any]] = {}
-    for row in rows:
-        below.setdefault(row[3], []).append(row)
-
-    def nodes(parent: str | None) -> tuple[DivisionNode, ...]:
-        return tuple(DivisionNode(row[0], row[1], row[2], nodes(row[0])) for row in below.get(parent, []))
-
-    return nodes(None)
 
 
 def division_names(connection: Connection) -> dict[str, str]:
@@ -164,48 +138,6 @@ def layers(connection: Connection) -> dict[str, Any]:
     found, names, wkb = _columns(connection.execute(query.order_by(MapLayer.layer, MapLayer.name)).all(), 3)
     properties = [{"layer": layer, "name": name} for layer, name in zip(found, names, strict=True)]
     return _collection(properties, for_map(_shapes(wkb)))
-
-
-def feature_collection(
-    connection: Connection, level: str = "grid", *, on: date | None = None, tolerance: float = 0.0
-) -> dict[str, Any]:
-    """Return GeoJSON of the grids, villages, towns or county, for maps.
-
-    Coordinates have 6 decimals (0.1 m). Edges that two areas share stay shared, simplified or not.
-
-    Parameters
-    ----------
-    level : str
-        grid, village, town or county.
-    on : date, optional
-        Day in force, today when absent.
-    tolerance : float
-        Metres by which a line may move when it is simplified; 0 keeps all vertices.
-
-    Returns
-    -------
-    dict
-        A FeatureCollection with the properties code, name, parent (the village of a grid, the town of a
-        village), town and, of a grid, grid_id.
-
-    Raises
-    ------
-    InputError
-        When the level is not known or the tolerance is below 0.
-    """
-    if level not in MAP_LEVELS:
-        raise InputError("level", level, ", ".join(MAP_LEVELS))
-    if tolerance < 0:
-        raise InputError("tolerance", tolerance, "metres, 0 or more")
-    if level == "grid":
-        grids = grids_in_force(connection, on)
-        rows = zip(grids.codes, grids.names, grids.villages, grids.ids.tolist(), strict=True)
-        properties = [{"code": c, "name": n, "parent": v, "town": c[:9], "grid_id": i} for c, n, v, i in rows]
-        return _collection(properties, for_map(grids.geometries, tolerance))
-    areas = divisions(connection, level, on)
-    named = zip(areas.codes, areas.names, areas.parents, strict=True)
-    properties = [{"code": c, "name": n, "parent": p, "town": c[:9]} for c, n, p in named]
-    return _collection(properties, for_map(areas.geometries, tolerance))
 
 
 def _collection(properties: list[dict[str, Any]], shapes: NDArray[np.object_]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
 import pytest
 import shapely
@@ -78,10 +77,14 @@ def grids_now(engine: Engine) -> list[tuple[str, str, str, date, date | None]]:
 
 def test_divisions_come_in_any_order_with_level_and_parent_derived(two_villages: Engine) -> None:
     with two_villages.connect() as connection:
-        (county,) = service.division_tree(connection)
-    (town,) = county.children
-    assert (county.level, town.level, town.name) == ("county", "town", "甲镇")
-    assert [(each.code, each.name) for each in town.children] == [(NORTH, "北村"), (SOUTH, "南村")]
+        counties, towns, villages = (
+            service.divisions(connection, level) for level in ("county", "town", "village")
+        )
+    assert (list(counties.codes), list(towns.names), list(towns.parents)) == ([COUNTY], ["甲镇"], [COUNTY])
+    assert list(zip(villages.codes, villages.names, villages.parents, strict=True)) == [
+        (NORTH, "北村", TOWN),
+        (SOUTH, "南村", TOWN),
+    ]
 
 
 def test_divisions_are_rejected_with_the_field_and_what_is_allowed(engine: Engine, tmp_path: Path) -> None:
@@ -367,13 +370,14 @@ def test_the_sample_city_loads_without_a_word_and_its_lineage_is_found(engine: E
 def test_simplified_maps_keep_shared_edges_shared(engine: Engine, city: Path, level: str) -> None:
     load_city(engine, city)
     with engine.connect() as connection:
-        plain, simple = (service.feature_collection(connection, level, tolerance=t) for t in (0, 30))
-    shapes = geopandas.GeoSeries([shapely.geometry.shape(each["geometry"]) for each in simple["features"]])
-    assert len(simple["features"]) == len(plain["features"])
-    assert shapely.get_num_coordinates(shapes.to_numpy()).sum() < sum(
-        shapely.get_num_coordinates(shapely.geometry.shape(each["geometry"])) for each in plain["features"]
-    )
-    assert shapely.coverage_is_valid(shapes.to_numpy())
+        found = (
+            service.grids_in_force(connection) if level == "grid" else service.divisions(connection, level)
+        )
+    simple = service.for_map(found.geometries, tolerance=30)
+    assert len(simple) == len(found.codes) > 0
+    vertices = [shapely.get_num_coordinates(shapes).sum() for shapes in (found.geometries, simple)]
+    assert vertices[1] < vertices[0]
+    assert shapely.coverage_is_valid(simple)
 
 
 def test_a_village_without_a_polygon_gets_the_union_of_its_grids(engine: Engine, tmp_path: Path) -> None:
