@@ -370,9 +370,8 @@ def test_the_sample_city_loads_without_a_word_and_its_lineage_is_found(engine: E
 def test_simplified_maps_keep_shared_edges_shared(engine: Engine, city: Path, level: str) -> None:
     load_city(engine, city)
     with engine.connect() as connection:
-        found = (
-            service.grids_in_force(connection) if level == "grid" else service.divisions(connection, level)
-        )
+        base = level == "grid"
+        found = service.grids_in_force(connection) if base else service.divisions(connection, level)
     simple = service.for_map(found.geometries, tolerance=30)
     assert len(simple) == len(found.codes) > 0
     vertices = [shapely.get_num_coordinates(shapes).sum() for shapes in (found.geometries, simple)]
