@@ -154,6 +154,7 @@ def _refuse_another_city(engine: Engine, asked: dict[str, float]) -> None:
             f"{settings().home} already holds {held}; set GRIDMGMT_HOME to a new folder, or empty this one "
             "with: gridmgmt cluster drop"
         )
+    note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(asked))
 
 
