@@ -51,7 +51,7 @@ def stop() -> None:
 
 @cluster.command("url")
 def url() -> None:
-    """Print the address of the running private cluster, as SQLAlchemy writes it."""
+    """Print the address of the running private cluster, as psql reads it too."""
     click.echo(_private().url())
 
 

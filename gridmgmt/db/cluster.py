@@ -89,11 +89,11 @@ class Cluster:
         return self._socket_folder() is not None and self._run("pg_ctl", "-D", str(self.data), "status") == 0
 
     def url(self, database: str = DATABASE) -> str:
-        """Return the SQLAlchemy address of a database of the running cluster."""
+        """Return the address of a database of the running cluster, as psql and SQLAlchemy read it."""
         folder = self._socket_folder()
         if folder is None:
             raise SetupError("the private cluster is not running; start it with: gridmgmt cluster start")
-        return f"postgresql+psycopg2://postgres@/{database}?host={folder}"
+        return f"postgresql://postgres@/{database}?host={folder}"
 
     def start(self, *, keep: bool = False) -> None:
         """Start the server if it is not running; with `keep` it stays when its last user ends."""
