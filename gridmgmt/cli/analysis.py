@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -16,6 +17,7 @@ from gridmgmt.hotspots.areas import ALL
 from gridmgmt.seasonal import service as seasonal_service
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+WIDTH = 160
 
 
 def plain(value: object) -> str:
@@ -56,9 +58,7 @@ def run_hotspots(start: datetime, end: datetime, category: str | None, level: st
 
 def print_hot_areas(rows: Sequence[hotspot_service.AreaResult], unit: str) -> None:
     """Print hot areas as a table: counts beside rates, expected beside found."""
-    table = Table(title="热点网格", title_justify="left")
-    for heading in ("编码", "诉求", "预期", "户数", unit, "Gi*", "把握"):
-        table.add_column(heading, justify="left" if heading == "编码" else "right")
+    table = _table("热点网格", ("编码", "#诉求", "#预期", "#户数", f"#{unit}", "#Gi*", "#把握"))
     for row in rows:
         table.add_row(
             row.area,
@@ -69,7 +69,7 @@ def print_hot_areas(rows: Sequence[hotspot_service.AreaResult], unit: str) -> No
             "—" if row.z is None else f"{row.z:+.1f}",
             {1: "90%", 2: "95%", 3: "99%"}.get(abs(row.gi_class), ""),
         )
-    Console(width=None if Console().is_terminal else 110).print(table)
+    _print(table)
 
 
 @click.group()
@@ -96,39 +96,90 @@ def build(year: int, as_json: bool) -> None:
 @seasonal.command("show")
 @click.option("--year", type=int, help="Default: the latest list.")
 @click.option("--area", help="A division or grid code; its own items and those of the areas around it.")
-@click.option("--limit", type=int, default=0, help="Print the first N items; 0 prints all.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--limit", type=int, default=0, help="Print the first N items only.")
+@click.option("--json", "as_json", is_flag=True, help="Print all items as JSON.")
 def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
-    """Print the list in the order of the days by which to act."""
+    """Print the seasons of the list, then every item in the order of the days by which to act."""
     with ready(READER) as engine, engine.connect() as connection:
         items = seasonal_service.items(connection, year, [area] if area else None)
     if as_json:
         print_json([asdict(item) for item in items])
         return
-    print_items(items, limit)
+    print_list(items, limit)
 
 
-def print_items(items: Sequence[seasonal_service.Item], limit: int = 0) -> None:
-    """Print the list as a table; says what it left out."""
+def print_list(items: Sequence[seasonal_service.Item], limit: int = 0) -> None:
+    """Print one line a season, then the items; says what it left out."""
     if not items:
         click.echo("清单为空。先运行: gridmgmt seasonal build --year YYYY")
         return
-    table = Table(title=f"{items[0].year} 年时令清单治未病", title_justify="left")
-    for heading in ("最迟", "窗口", "事项", "区域", "预计", "倍数", "把握", "提前做什么"):
-        right = heading in ("预计", "倍数")
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
-    for item in items[: limit or None]:
+    year = items[0].year
+    _print(_seasons_table(items))
+    click.echo()
+    _print(_items_table(items[: limit or None]))
+    left = len(items) - limit if limit else 0
+    more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {year} --area 代码" if left > 0 else ""
+    click.echo(f"共 {len(items)} 项{more}")
+
+
+def _seasons_table(items: Sequence[seasonal_service.Item]) -> Table:
+    seasons: dict[tuple[str, date], list[seasonal_service.Item]] = {}
+    for item in items:
+        seasons.setdefault((item.category, item.start_on), []).append(item)
+    table = _table(
+        f"{items[0].year} 年时令清单治未病",
+        ("最迟", "窗口", "历法", "事项", "#处", "#预计", "最突出", "把握", "提前做什么"),
+    )
+    for season in seasons.values():
+        first = max(season, key=lambda item: item.expected)
         table.add_row(
-            f"{item.act_by:%m-%d}" if item.act_by.year == item.year else f"{item.act_by:%Y-%m-%d}",
+            _day(first.act_by, first.year),
+            f"{first.start_on:%m-%d}—{first.end_on:%m-%d}",
+            first.clock_name,
+            first.category_name,
+            str(len(season)),
+            f"{sum(item.expected for item in season):.0f}",
+            first.area_name,
+            first.confidence,
+            first.action,
+        )
+    return table
+
+
+def _items_table(items: Sequence[seasonal_service.Item]) -> Table:
+    table = _table(
+        "逐项（按最迟动手日期）",
+        ("最迟", "窗口", "事项", "区域", "#预计", "#倍数", "把握", "网格长", "提前做什么"),
+    )
+    for item in items:
+        table.add_row(
+            _day(item.act_by, item.year),
             f"{item.start_on:%m-%d}—{item.end_on:%m-%d}",
             item.category_name,
             item.area_name,
             f"{item.expected:.0f}（{item.expected_low:.0f}–{item.expected_high:.0f}）",
             f"{item.ratio:.1f}",
             item.confidence,
+            item.chief or "",
             item.action,
         )
-    Console(width=None if Console().is_terminal else 150).print(table)
-    left = len(items) - limit if limit else 0
-    more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {items[0].year}" if left > 0 else ""
-    click.echo(f"共 {len(items)} 项{more}")
+    return table
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    """Return an empty table; a heading that begins with # is a column of numbers."""
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        justify: Literal["left", "right"] = "right" if heading.startswith("#") else "left"
+        table.add_column(heading.removeprefix("#"), justify=justify, overflow="fold")
+    return table
+
+
+def _day(day: date, year: int) -> str:
+    return f"{day:%m-%d}" if day.year == year else f"{day:%Y-%m-%d}"
+
+
+def _print(table: Table) -> None:
+    """Print a table as wide as the terminal, or wide enough for Chinese text where there is none."""
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)

@@ -50,7 +50,7 @@ class Steps:
 @click.option("--port", type=int, default=8000, show_default=True)
 def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -> None:
     """Load the sample city, analyse it, print the seasonal list and serve it on a map."""
-    from gridmgmt.cli.analysis import print_items
+    from gridmgmt.cli.analysis import print_list
     from gridmgmt.cli.serve import check_port, serve_forever
     from gridmgmt.seasonal import service as seasonal_service
 
@@ -64,7 +64,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
             _refuse_another_city(engine, {"scale": scale, "through": through})
         summary = load_and_analyse(engine, steps, settings().home / "sample", scale, through)
         with engine.connect() as connection:
-            print_items(seasonal_service.items(connection, through + 1), limit=30)
+            print_list(seasonal_service.items(connection, through + 1), limit=10)
         logins = make_logins(engine)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
@@ -84,15 +84,16 @@ def load_and_analyse(
         sample_data.generate(folder, scale=scale, through=through)
     load(engine, steps, folder)
     with steps.step("hotspots", "查找热点网格"):
-        runs = [hotspot_service.run(engine, *period) for period in periods(through)]
-        for level in ("village", "town"):
-            hotspot_service.run(engine, *periods(through)[0], level=level)
+        runs = {
+            level: [hotspot_service.run(engine, *period, level=level) for period in periods(through)]
+            for level in ("grid", "village", "town")
+        }
     with steps.step("seasonal", "编制时令清单"):
         built = seasonal_service.build(engine, through + 1)
     return {
         **count_rows(engine),
         "seasonal_items": built.items,
-        "hot_grids": runs[0].hot_areas,
+        "hot_grids": runs["grid"][0].hot_areas,
         "seconds": steps.seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
@@ -124,7 +125,7 @@ def load(engine: Engine, steps: Steps, folder: Path) -> None:
 
 
 def periods(through: int) -> list[tuple[date, date]]:
-    """Return the periods that the map offers: each year, the latest first, then all four together."""
+    """Return the periods that the map offers: all four years together, then each, the latest first."""
     years = range(through, through - 4, -1)
     return [(date(through - 3, 1, 1), date(through, 12, 31))] + [
         (date(y, 1, 1), date(y, 12, 31)) for y in years
@@ -177,7 +178,7 @@ def make_logins(engine: Engine) -> list[tuple[Role, str, str]]:
     areas = {Role.GRID_WORKER: grid, Role.TOWN_OFFICER: town}
     logins = []
     for role in Role:
-        password = secrets.token_urlsafe(9)
+        password = secrets.token_hex(5)
         try:
             identity.create_account(engine, role, password, role, ROLE_NAMES[role], areas.get(role))
         except ConflictError:  # from an earlier demo: the printed password counts
