@@ -48,6 +48,7 @@ def read_features(
     wanted = Wanted(known, required, aliases or {})
     wanted.check(mapping)
     report.sha256 = file_digest(path)
+    report.unit = "feature"
     found = _read(path, mapping)
     header = [name for name in found.columns if name != "geometry"]
     layout = wanted.layout(path, header, mapping)

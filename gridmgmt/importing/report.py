@@ -30,6 +30,7 @@ class Report:
         self.read = self.filtered = self.new = self.updated = self.unchanged = self.rejected = 0
         self.extra: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.unit = "row"  # what its numbers count: rows of a table, or features of a map file
         self.first_reasons: list[str] = []  # of the first 20 rejected rows
         self.sha256 = ""
         self.dry_run = False
@@ -58,7 +59,7 @@ class Report:
         room = SHOWN - len(self.first_reasons)
         shown = reasons.head(max(room, 0))
         self.first_reasons += [
-            f"row {row}: {why}" for row, why in zip(shown["row"], shown["reason"], strict=True)
+            f"{self.unit} {row}: {why}" for row, why in zip(shown["row"], shown["reason"], strict=True)
         ]
         if self._rejects:
             self._rejects.write(reasons, raw)

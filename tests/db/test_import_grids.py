@@ -166,6 +166,7 @@ def test_what_is_wrong_with_a_feature_is_said_with_its_number(
     )
     report = import_grids(two_villages, path, PLAIN, rejects=tmp_path / "rejects.csv")
     assert (report.read, *counts(report)) == (13, 1, 0, 0, 12)
+    assert all(reason.startswith("feature ") for reason in report.first_reasons)
     with (tmp_path / "rejects.csv").open(encoding="utf-8-sig", newline="") as stream:
         said = {
             int(row["row"]): (row["field"], row["found"], row["allowed"]) for row in csv.DictReader(stream)
