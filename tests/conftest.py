@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine
 
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
+
+# A busy machine is slow now and then; that is no failure of the property under test.
+hypothesis.settings.register_profile("gridmgmt", deadline=None)
+hypothesis.settings.load_profile("gridmgmt")
 
 TEMPLATE = "test_template"
 _numbers = itertools.count(1)
