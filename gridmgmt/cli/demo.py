@@ -6,8 +6,9 @@ It loads the sample city through the same importers that a real city uses.
 import json
 import resource
 import secrets
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,9 @@ from gridmgmt.db import identity, migrations
 from gridmgmt.db.engine import opened
 from gridmgmt.db.models import ROLE_NAMES, Role
 from gridmgmt.errors import ConflictError, SetupError
+from gridmgmt.importing import progress
+from gridmgmt.importing.mapping import Mapping, load_mapping
+from gridmgmt.importing.report import Report
 
 
 class Steps:
@@ -32,12 +36,13 @@ class Steps:
 
     @contextmanager
     def step(self, name: str, words: str) -> Iterator[None]:
-        click.echo(f"· {words} … ", nl=False, err=True)
+        on_terminal = sys.stderr.isatty()  # there, a progress bar may follow on a line of its own
+        click.echo(f"· {words} … ", nl=on_terminal, err=True)
         began = time.perf_counter()
         yield
         took = time.perf_counter() - began
         self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 1)
-        click.echo(f"{took:.1f} 秒", err=True)
+        click.echo(f"{'  ' if on_terminal else ''}{took:.1f} 秒", err=True)
 
 
 @click.command()
@@ -103,25 +108,36 @@ def load(engine: Engine, steps: Steps, folder: Path) -> None:
     """Import the files of a generated city in the order in which they stand on each other."""
     from gridmgmt.grids import importer as territory
     from gridmgmt.households import importer as roster
-    from gridmgmt.importing.mapping import load_mapping
-    from gridmgmt.incidents import assignment, importer, taxonomy_import
+    from gridmgmt.incidents import assignment, taxonomy_import
+    from gridmgmt.incidents import importer as incident_importer
 
     plain = load_mapping(None, crs="cgcs2000")
     with steps.step("import", "导入区划、网格、人员与分类"):
-        territory.import_divisions(engine, folder / "divisions.geojson", plain)
-        taxonomy_import.import_categories(engine, folder / "categories.csv", plain)
-        territory.import_grids(engine, folder / "grids_before.geojson", plain)
-        territory.import_grids(engine, folder / "grids.geojson", plain)
-        territory.import_workers(engine, folder / "workers.csv", plain)
-        territory.import_layers(engine, folder / "layers.geojson", plain)
+        for importer, name in (
+            (territory.import_divisions, "divisions.geojson"),
+            (taxonomy_import.import_categories, "categories.csv"),
+            (territory.import_grids, "grids_before.geojson"),
+            (territory.import_grids, "grids.geojson"),
+            (territory.import_workers, "workers.csv"),
+            (territory.import_layers, "layers.geojson"),
+        ):
+            _import(importer, engine, folder / name, plain)
     with steps.step("import", "导入人房数据"):
-        roster.import_roster(engine, folder / "roster.parquet", plain)
+        _import(roster.import_roster, engine, folder / "roster.parquet", plain)
     with steps.step("import", "导入四年诉求"):
         mapping = load_mapping(folder / "incidents.toml")
         for path in sorted(folder.glob("incidents_*.csv")):
-            importer.import_incidents(engine, path, mapping)
+            _import(incident_importer.import_incidents, engine, path, mapping)
     with steps.step("assign", "归入网格"):
         assignment.reassign(engine)
+
+
+def _import(importer: Callable[..., Report], engine: Engine, path: Path, mapping: Mapping) -> None:
+    """Import one file, with a progress bar on a terminal; says so when a row was rejected."""
+    with progress.shown(path.name) as bar:
+        report = importer(engine, path, mapping, progress=bar)
+    if report.rejected:
+        click.echo(f"\n{path.name}: 退回 {report.rejected} 行，例如 {report.first_reasons[0]}", err=True)
 
 
 def periods(through: int) -> list[tuple[date, date]]:
