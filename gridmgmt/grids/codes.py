@@ -16,6 +16,8 @@ from gridmgmt.grids.models import Level
 
 LEVEL_LENGTHS = {Level.COUNTY: 6, Level.TOWN: 9, Level.VILLAGE: 12}
 GRID_LENGTH = 15
+# Codes nest: a grid's code begins with its village's, and so on up. How many digits name each level.
+DIGITS = {level.value: length for level, length in LEVEL_LENGTHS.items()} | {"grid": GRID_LENGTH}
 MAX_SEQUENCE = 999
 
 # Grids whose centres are less than half a usual grid's height apart, north to south, stand in one row.

@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 from gridmgmt.errors import InputError, SetupError
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.assign import PointAssigner
+from gridmgmt.grids.codes import DIGITS
 from gridmgmt.incidents import service as incidents
 
 LEVELS = ("grid", "village", "town", "county")
-# How many digits of a grid code name the area of a level: GB/T 2260 plus 3 plus 3 plus 3.
-DIGITS = {"county": 6, "town": 9, "village": 12, "grid": 15}
 
 
 @dataclass(frozen=True)

@@ -144,19 +144,16 @@ def _store(
     kept = (rows["count"] > 0) | (rows["gi_class"] != 0)
     kept[:, 0] = True
     column, area = np.nonzero(kept.T)
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    with raw.cursor() as cursor:
-        copy_rows(
-            cursor,
-            "hotspot_result",
-            {
-                "run_id": np.full(len(area), run_id, dtype=np.int32),
-                "area": np.array(codes)[area],
-                "category": np.array(columns)[column],
-            }
-            | {name: values[area, column] for name, values in rows.items()},
-        )
+    copy_rows(
+        connection.connection.cursor(),
+        "hotspot_result",
+        {
+            "run_id": np.full(len(area), run_id, dtype=np.int32),
+            "area": np.array(codes)[area],
+            "category": np.array(columns)[column],
+        }
+        | {name: values[area, column] for name, values in rows.items()},
+    )
     return int(run_id)
 
 

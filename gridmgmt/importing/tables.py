@@ -59,10 +59,6 @@ class Chunk:
     def __post_init__(self) -> None:
         self.good = np.ones(len(self.rows), bool)
 
-    @property
-    def first_row(self) -> int:
-        return int(self.rows[0])
-
     def reject(self, bad: object, name: str, found: object, allowed: object) -> None:
         """Reject the rows of a mask that are still good; `found` and `allowed` are a text or a column."""
         mask = np.asarray(bad, bool) & self.good

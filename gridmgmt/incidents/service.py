@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -82,10 +83,8 @@ def matters(connection: Connection, start: date, end: date) -> Matters:
         "TO STDOUT (FORMAT csv, HEADER)"
     )
     buffer = io.BytesIO()
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    with raw.cursor() as cursor:
-        cursor.copy_expert(query, buffer)
+    cursor: Any = connection.connection.cursor()  # psycopg2's own, which knows COPY
+    cursor.copy_expert(query, buffer)
     types = {"lon": pa.float64(), "lat": pa.float64(), "category": pa.string(), "day": pa.int32()}
     table = pacsv.read_csv(
         pa.BufferReader(buffer.getbuffer()), convert_options=pacsv.ConvertOptions(column_types=types)

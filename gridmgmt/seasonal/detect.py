@@ -11,6 +11,7 @@ Method and limits: docs/methods/seasonal-list.md
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -39,25 +40,6 @@ class Season:
     start: int
     length: int
     peak: int
-
-
-@dataclass(frozen=True)
-class Events:
-    """Matters of one category: the area of each on every level, and its day."""
-
-    day: np.ndarray  # (n,) datetime64[D]
-    areas: dict[str, np.ndarray]  # level -> (n,) area index, -1 where there is none
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the years say of an area and a window: matters inside and outside, season by season."""
-
-    years: np.ndarray  # (y,) season years whose window lies wholly in the data
-    inside: np.ndarray  # (y,)
-    outside: np.ndarray  # (y,) matters of the rest of that year, scaled to the days of the window
-    ratio: float
-    p: float
 
 
 def significant_pairs(
@@ -197,6 +179,11 @@ class AreaTest:
     p: np.ndarray  # (n,)
     ratio: np.ndarray  # (n,)
     recurs: np.ndarray  # (n,) bool
+
+    @cached_property
+    def expected(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Next season's matters of every area: mean, 5 % and 95 % point, each (n,)."""
+        return expected_next(self.inside)
 
 
 def compare(inside: np.ndarray, outside: np.ndarray, years: np.ndarray, share: float) -> AreaTest:

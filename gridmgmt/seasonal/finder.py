@@ -59,6 +59,7 @@ class Finder:
         self.located = located
         self.days = days
         self.seed = seed
+        self.xun = clocks.place(Clock.GREGORIAN, located.day)[1]
         self.codes: dict[str, list[str]] = {}
         self.area: dict[str, np.ndarray] = {}
         for level in LEVELS:
@@ -112,8 +113,8 @@ class Finder:
         pair_of_key = np.full(n_keys + 1, -1)  # the last one is that of key -1
         pair_of_key[kept] = np.arange(len(kept))
         pair = pair_of_key[key]
-        bins = clocks.place(Clock.GREGORIAN, self.located.day)[1]
-        return _Pairs(pair, kept % n_categories, count(pair, bins, len(kept), clocks.BINS[Clock.GREGORIAN]))
+        counts = count(pair, self.xun, len(kept), clocks.BINS[Clock.GREGORIAN])
+        return _Pairs(pair, kept % n_categories, counts)
 
     def _candidate(self, category: int, season: detect.Season) -> Candidate:
         matters = np.flatnonzero(self.located.category == category)

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from gridmgmt.config import ALPHA, SEED
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.grids import service as grids
-from gridmgmt.hotspots.cube import DIGITS, locate
+from gridmgmt.grids.codes import DIGITS
+from gridmgmt.hotspots.cube import locate
 from gridmgmt.hotspots.models import AnalysisRun, RunKind
 from gridmgmt.hotspots.service import data_version
 from gridmgmt.incidents import service as incidents
@@ -132,8 +133,7 @@ def _rows(connection: Connection, finding: Finding, year: int, run_id: int) -> l
         except InputError:  # a lunar window that this Gregorian year does not hold
             continue
         text, lead = action_for(known.name(one.candidate.category))
-        inside = one.test.inside[[one.index]]
-        mean, low, high = (float(value[0]) for value in detect.expected_next(inside))
+        mean, low, high = (float(value[one.index]) for value in one.test.expected)
         rows.append({
             "run_id": run_id, "year": year, "level": one.level, "area": one.area,
             "category": one.candidate.category, "clock": season.clock,

@@ -18,11 +18,10 @@ from sqlalchemy import Connection
 
 from gridmgmt.errors import InputError
 from gridmgmt.grids import service as grids
+from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots import service as hotspots
 from gridmgmt.web.topology import topology
 
-# Codes nest: a town's code begins with its county's, and so on (GB/T 2260 plus 3 plus 3 plus 3 digits).
-DIGITS = {"grid": 15, "village": 12, "town": 9}
 LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
 # Counts under this many households are not shown outside the grid's own staff.
 FEWEST_HOUSEHOLDS = 5
