@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from gridmgmt.cli.analysis import new_table, print_json, print_table
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.printing import new_table, print_json, print_table
 from gridmgmt.db.engine import READER
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import backtest

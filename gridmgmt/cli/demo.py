@@ -55,9 +55,9 @@ class Steps:
 @click.option("--port", type=int, default=8000, show_default=True)
 def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -> None:
     """Load the sample city, analyse it, print the seasonal list and serve it on a map."""
-    from gridmgmt.cli.analysis import print_list
+    from gridmgmt.cli.seasonal import print_list
     from gridmgmt.cli.serve import check_port, serve_forever
-    from gridmgmt.seasonal import service as seasonal_service
+    from gridmgmt.seasonal import stored
 
     if not no_serve:
         check_port("127.0.0.1", port)
@@ -69,7 +69,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
             _refuse_another_city(engine, {"scale": scale, "through": through})
         summary = load_and_analyse(engine, steps, settings().home / "sample", scale, through)
         with engine.connect() as connection:
-            print_list(seasonal_service.items(connection, through + 1), limit=10)
+            print_list(stored.items(connection, through + 1), limit=10)
         logins = make_logins(engine)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))

@@ -7,7 +7,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask_login import current_user
 
 from gridmgmt.db.models import Role
-from gridmgmt.seasonal import service as seasonal
+from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.web import ranking
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory

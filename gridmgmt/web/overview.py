@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from gridmgmt.db.models import Role
 from gridmgmt.hotspots import explain, tables
 from gridmgmt.hotspots.stored import ALL_NAME
-from gridmgmt.seasonal import service as seasonal
-from gridmgmt.seasonal.service import Item
+from gridmgmt.seasonal import stored as seasonal
+from gridmgmt.seasonal.stored import Item
 from gridmgmt.web import maps, ranking
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import LEVELS, Territory, territory

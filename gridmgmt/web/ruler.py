@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from gridmgmt.calendar import SOLAR_TERMS, festivals, solar_terms
-from gridmgmt.seasonal.service import Item
+from gridmgmt.seasonal.stored import Item
 
 SHORTEST_BAR = 0.6
 # Festivals that people plan by, in short; two closer than this share of the ruler would overlap.

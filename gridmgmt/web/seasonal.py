@@ -9,8 +9,8 @@ from flask_login import current_user
 from gridmgmt.db.models import Role
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.seasonal import service as seasonal
-from gridmgmt.seasonal.service import CONFIDENCE, Item
+from gridmgmt.seasonal import stored as seasonal
+from gridmgmt.seasonal.stored import CONFIDENCE, Item
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import reader

@@ -11,7 +11,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM gridmgmt_reader;
 GRANT USAGE ON SCHEMA public TO gridmgmt_reader;
 GRANT SELECT ON division, grid, grid_lineage, map_layer, department, category, channel, import_run,
     analysis_run, hotspot_result, hotspot_year, hotspot_field, hotspot_peak, hotspot_cluster, seasonal_item,
-    grid_households, alembic_version, spatial_ref_sys
+    seasonal_verdict, seasonal_expected, grid_households, alembic_version, spatial_ref_sys
     TO gridmgmt_reader;
 GRANT SELECT (id, source, ledger, channel, category, occurred_at, occurred_on, reported_at, geom, grid_id,
     status, stage, level) ON incident TO gridmgmt_reader;

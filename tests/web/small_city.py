@@ -30,6 +30,7 @@ ST_LOUIS = (-90.25, 38.65)
 
 _COUNTS = (60, 12, 9, 4, 11, 8, 14, 10, 2)
 _CLASSES = (3, 0, 0, 0, 0, -1, 1, 0, 0)
+_LIST = {"told": 130, "problems": 121, "capacity": 3}
 
 
 def build(engine: Engine, corner: tuple[float, float] = (WEST, NORTH)) -> None:
@@ -184,14 +185,15 @@ def _seasonal(connection: Connection, year: int) -> None:
             "INSERT INTO analysis_run (kind, parameters, data_version, seed, started_at)"
             " VALUES ('seasonal', :a, 1, 1, now()) RETURNING id"
         ),
-        {"a": json.dumps({"year": year})},
+        {"a": json.dumps(_LIST | {"year": year, "from": f"{year - 4}-01-01", "to": f"{year - 1}-12-31"})},
     ).scalar_one()
     # One whose time is over, one to come on each side of the town line, and one for all of town 2.
     for area, category, month in ((MINE, "02", 3), (MINE, "01", 12), (HOSTILE, "01", 12), (TOWN_2, "02", 12)):
         level = {9: "town", 15: "grid"}[len(area)]
-        years = [{"year": y, "inside": 12, "outside": 4.0} for y in range(year - 4, year)]
+        years = [{"year": y, "inside": 12, "outside": 4.0, "told": 13} for y in range(year - 4, year)]
         values = {
             "run_id": run, "year": year, "level": level, "area": area, "category": category,
+            "usual": 4, "lead_days": 4, "lead_learnt": False, "stable": 4, "cut": False,
             "clock": "gregorian", "start_on": date(year, month, 5), "peak_on": date(year, month, 15),
             "end_on": date(year, month, 31), "act_by": date(year, month, 1), "expected": 12,
             "expected_low": 8, "expected_high": 17, "ratio": 3.1, "p": 0.0001, "q": 0.0004,

@@ -1,17 +1,15 @@
-"""`gridmgmt hotspots` and `gridmgmt seasonal`: run the analyses and print what they found."""
+"""`gridmgmt hotspots`: run the tests for concentration and print what they found."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, time
-from typing import Any, Literal
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection
 
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.printing import new_table, print_json, print_table
 from gridmgmt.db.engine import READER
 from gridmgmt.errors import NotFoundError
 from gridmgmt.hotspots import explain, stored, tables
@@ -19,21 +17,8 @@ from gridmgmt.hotspots import service as hotspot_service
 from gridmgmt.hotspots.areas import ALL
 from gridmgmt.importing import progress
 from gridmgmt.incidents import service as incidents
-from gridmgmt.seasonal import service as seasonal_service
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
-WIDTH = 160
-
-
-def plain(value: object) -> str:
-    """Return a value that JSON does not know (a day, a moment) as text."""
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    raise TypeError(f"cannot write {type(value).__name__} as JSON")
-
-
-def print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=plain))
 
 
 @click.group()
@@ -160,116 +145,3 @@ def print_hot_areas(rows: Sequence[tables.Row[stored.AreaResult]], unit: str) ->
             explain.confidence(found.q).zh,
         )
     print_table(table)
-
-
-@click.group()
-def seasonal() -> None:
-    """The seasonal list (时令清单治未病)."""
-
-
-@seasonal.command("build")
-@click.option("--year", type=int, required=True, help="The year the list is for.")
-@click.option("--json", "as_json", is_flag=True)
-def build(year: int, as_json: bool) -> None:
-    """Find what comes back every year and store the list for a year."""
-    with ready() as engine:
-        built = seasonal_service.build(engine, year)
-    if as_json:
-        print_json(asdict(built))
-        return
-    click.echo(
-        f"{year} 年时令清单：{built.items} 项。检验 {built.tested} 类，"
-        f"无季节规律 {built.no_season} 类，数量不足 {built.not_enough} 类。"
-    )
-
-
-@seasonal.command("show")
-@click.option("--year", type=int, help="Default: the latest list.")
-@click.option("--area", help="A division or grid code; its own items and those of the areas around it.")
-@click.option("--limit", type=int, default=0, help="Print the first N items only.")
-@click.option("--json", "as_json", is_flag=True, help="Print all items as JSON.")
-def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
-    """Print the seasons of the list, then every item in the order of the days by which to act."""
-    with ready(READER) as engine, engine.connect() as connection:
-        items = seasonal_service.items(connection, year, [area] if area else None)
-    if as_json:
-        print_json([asdict(item) for item in items])
-        return
-    print_list(items, limit)
-
-
-def print_list(items: Sequence[seasonal_service.Item], limit: int = 0) -> None:
-    """Print one line a season, then the items; says what it left out."""
-    if not items:
-        click.echo("清单为空。先运行: gridmgmt seasonal build --year YYYY")
-        return
-    year = items[0].year
-    print_table(_seasons_table(items))
-    click.echo()
-    print_table(_items_table(items[: limit or None]))
-    left = len(items) - limit if limit else 0
-    more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {year} --area 代码" if left > 0 else ""
-    click.echo(f"共 {len(items)} 项{more}")
-
-
-def _seasons_table(items: Sequence[seasonal_service.Item]) -> Table:
-    seasons: dict[tuple[str, date], list[seasonal_service.Item]] = {}
-    for item in items:
-        seasons.setdefault((item.category, item.start_on), []).append(item)
-    table = new_table(
-        f"{items[0].year} 年时令清单治未病",
-        ("最迟", "窗口", "历法", "事项", "#处", "#预计", "最突出", "把握", "提前做什么"),
-    )
-    for season in seasons.values():
-        first = max(season, key=lambda item: item.expected)
-        table.add_row(
-            _day(first.act_by, first.year),
-            f"{first.start_on:%m-%d}—{first.end_on:%m-%d}",
-            first.clock_name,
-            first.category_name,
-            str(len(season)),
-            f"{sum(item.expected for item in season):.0f}",
-            first.area_name,
-            first.confidence,
-            first.action,
-        )
-    return table
-
-
-def _items_table(items: Sequence[seasonal_service.Item]) -> Table:
-    table = new_table(
-        "逐项（按最迟动手日期）",
-        ("最迟", "窗口", "事项", "区域", "#预计", "#倍数", "把握", "网格长", "提前做什么"),
-    )
-    for item in items:
-        table.add_row(
-            _day(item.act_by, item.year),
-            f"{item.start_on:%m-%d}—{item.end_on:%m-%d}",
-            item.category_name,
-            item.area_name,
-            f"{item.expected:.0f}（{item.expected_low:.0f}–{item.expected_high:.0f}）",
-            f"{item.ratio:.1f}",
-            item.confidence,
-            item.chief or "",
-            item.action,
-        )
-    return table
-
-
-def new_table(title: str, headings: Sequence[str]) -> Table:
-    """Return an empty table; a heading that begins with # is a column of numbers."""
-    table = Table(title=title, title_justify="left")
-    for heading in headings:
-        justify: Literal["left", "right"] = "right" if heading.startswith("#") else "left"
-        table.add_column(heading.removeprefix("#"), justify=justify, overflow="fold")
-    return table
-
-
-def _day(day: date, year: int) -> str:
-    return f"{day:%m-%d}" if day.year == year else f"{day:%Y-%m-%d}"
-
-
-def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, or wide enough for Chinese text where there is none."""
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)

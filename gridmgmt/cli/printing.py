@@ -1,0 +1,38 @@
+"""What several commands print the same way: JSON and tables."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 160
+
+
+def plain(value: object) -> str:
+    """Return a value that JSON does not know (a day, a moment) as text."""
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=plain))
+
+
+def new_table(title: str, headings: Sequence[str]) -> Table:
+    """Return an empty table; a heading that begins with # is a column of numbers."""
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        justify: Literal["left", "right"] = "right" if heading.startswith("#") else "left"
+        table.add_column(heading.removeprefix("#"), justify=justify, overflow="fold")
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or wide enough for Chinese text where there is none."""
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)

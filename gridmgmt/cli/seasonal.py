@@ -1,0 +1,112 @@
+"""`gridmgmt seasonal`: make the seasonal list and print it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+
+import click
+from rich.table import Table
+
+from gridmgmt.cli.database import ready
+from gridmgmt.cli.printing import new_table, print_json, print_table
+from gridmgmt.db.engine import READER
+from gridmgmt.seasonal import service, stored
+from gridmgmt.seasonal.stored import Item
+
+
+@click.group()
+def seasonal() -> None:
+    """The seasonal list (时令清单治未病)."""
+
+
+@seasonal.command("build")
+@click.option("--year", type=int, required=True, help="The year the list is for.")
+@click.option("--json", "as_json", is_flag=True)
+def build(year: int, as_json: bool) -> None:
+    """Find what comes back every year and store the list for a year."""
+    with ready() as engine:
+        built = service.build(engine, year)
+    if as_json:
+        print_json(asdict(built))
+        return
+    click.echo(
+        f"{year} 年时令清单：{built.items} 项。检验 {built.tested} 类，"
+        f"无季节规律 {built.no_season} 类，数量不足 {built.not_enough} 类。"
+    )
+
+
+@seasonal.command("show")
+@click.option("--year", type=int, help="Default: the latest list.")
+@click.option("--area", help="A division or grid code; its own items and those of the areas around it.")
+@click.option("--limit", type=int, default=0, help="Print the first N items only.")
+@click.option("--json", "as_json", is_flag=True, help="Print all items as JSON.")
+def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
+    """Print the seasons of the list, then every item in the order of the days by which to act."""
+    with ready(READER) as engine, engine.connect() as connection:
+        items = stored.items(connection, year, [area] if area else None)
+    if as_json:
+        print_json([asdict(item) for item in items])
+        return
+    print_list(items, limit)
+
+
+def print_list(items: Sequence[Item], limit: int = 0) -> None:
+    """Print one line a season, then the items; says what it left out."""
+    if not items:
+        click.echo("清单为空。先运行: gridmgmt seasonal build --year YYYY")
+        return
+    year = items[0].year
+    print_table(_seasons_table(items))
+    click.echo()
+    print_table(_items_table(items[: limit or None]))
+    left = len(items) - limit if limit else 0
+    more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {year} --area 代码" if left > 0 else ""
+    click.echo(f"共 {len(items)} 项{more}")
+
+
+def _seasons_table(items: Sequence[Item]) -> Table:
+    seasons: dict[tuple[str, date], list[Item]] = {}
+    for item in items:
+        seasons.setdefault((item.category, item.start_on), []).append(item)
+    table = new_table(
+        f"{items[0].year} 年时令清单治未病",
+        ("最迟", "窗口", "历法", "事项", "#处", "#预计", "最突出", "把握", "提前做什么"),
+    )
+    for season in seasons.values():
+        first = max(season, key=lambda item: item.expected)
+        table.add_row(
+            _day(first.act_by, first.year),
+            f"{first.start_on:%m-%d}—{first.end_on:%m-%d}",
+            first.clock_name,
+            first.category_name,
+            str(len(season)),
+            f"{sum(item.expected for item in season):.0f}",
+            first.area_name,
+            first.confidence,
+            first.action,
+        )
+    return table
+
+
+def _items_table(items: Sequence[Item]) -> Table:
+    table = new_table(
+        "逐项（按最迟动手日期）",
+        ("最迟", "窗口", "事项", "区域", "#预计", "#倍数", "把握", "网格长", "提前做什么"),
+    )
+    for item in items:
+        table.add_row(
+            _day(item.act_by, item.year),
+            f"{item.start_on:%m-%d}—{item.end_on:%m-%d}",
+            item.category_name,
+            item.area_name,
+            f"{item.expected:.0f}（{item.expected_low:.0f}–{item.expected_high:.0f}）",
+            f"{item.ratio:.1f}",
+            item.confidence,
+            item.chief or "",
+            item.action,
+        )
+    return table
+
+
+def _day(day: date, year: int) -> str:
+    return f"{day:%m-%d}" if day.year == year else f"{day:%Y-%m-%d}"
