@@ -21,17 +21,20 @@ def seasonal() -> None:
 
 @seasonal.command("build")
 @click.option("--year", type=int, required=True, help="The year the list is for.")
+@click.option("--capacity", type=int, default=service.CAPACITY, show_default=True, help="Items an area and 旬.")
 @click.option("--json", "as_json", is_flag=True)
-def build(year: int, as_json: bool) -> None:
+def build(year: int, capacity: int, as_json: bool) -> None:
     """Find what comes back every year and store the list for a year."""
     with ready() as engine:
-        built = service.build(engine, year)
+        built = service.build(engine, year, capacity=capacity)
     if as_json:
         print_json(asdict(built))
         return
     click.echo(
-        f"{year} 年时令清单：{built.items} 项。检验 {built.tested} 类，"
-        f"无季节规律 {built.no_season} 类，数量不足 {built.not_enough} 类。"
+        f"{year} 年时令清单：{built.items} 项；另有 {built.cut} 项超出每处每旬 {capacity} 项的承载。"
+        f"\n问题库：{built.told} 件诉求，合并重复后 {built.problems} 个问题。"
+        f"\n有时令 {built.seasonal} 类，没有时令规律 {built.no_season} 类，"
+        f"数量不足 {built.not_enough} 类，没有诉求 {built.no_matters} 类。"
     )
 
 

@@ -6,6 +6,7 @@ boundary that moved cannot look like a change.
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from gridmgmt.grids.adjacency import contiguity
 from gridmgmt.grids.assign import PointAssigner
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots.statistics.weights import Weights
+from gridmgmt.incidents import pool
 from gridmgmt.incidents import service as incidents
 
 LEVELS = ("grid", "village", "town", "county")
@@ -31,6 +33,18 @@ class Located:
     category: np.ndarray  # (n,) index into `categories`
     day: np.ndarray  # (n,) datetime64[D]
     categories: tuple[str, ...]
+    lon: np.ndarray  # (n,) degrees, NaN without a place
+    lat: np.ndarray  # (n,)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Which matters opened a problem of their own, (n,) bool; the others tell of one that stands."""
+        opened = pool.problems(self.lon, self.lat, self.category, self.day)
+        return opened == np.arange(len(opened))
+
+    def problems(self) -> "Located":
+        """Return the issue pool: the matters that opened a problem."""
+        return self._taken(self.first)
 
     def areas(self, level: str) -> tuple[list[str], np.ndarray]:
         """Return the codes of a level's areas and, for every grid, the index of its area."""
@@ -42,13 +56,11 @@ class Located:
     def between(self, start: date, end: date) -> "Located":
         """Return the matters of a part of the period, both days included."""
         kept = (self.day >= np.datetime64(start, "D")) & (self.day <= np.datetime64(end, "D"))
-        return replace(
-            self,
-            grid=self.grid[kept],
-            recorded=self.recorded[kept],
-            category=self.category[kept],
-            day=self.day[kept],
-        )
+        return self._taken(kept)
+
+    def _taken(self, kept: np.ndarray) -> "Located":
+        names = ("grid", "recorded", "category", "day", "lon", "lat")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
 
 def check_level(level: str) -> str:
@@ -69,7 +81,9 @@ def locate(connection: Connection, start: date, end: date) -> Located:
     found = incidents.matters(connection, start, end)
     assigner = PointAssigner(today.codes, today.geometries)
     grid = assigner.assign(found.lon, found.lat)
-    return Located(today, grid, found.recorded, found.category, found.day, found.categories)
+    return Located(
+        today, grid, found.recorded, found.category, found.day, found.categories, found.lon, found.lat
+    )
 
 
 def neighbours(connection: Connection, located: Located, level: str, codes: list[str]) -> Weights:

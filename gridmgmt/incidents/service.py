@@ -41,6 +41,11 @@ class Categories:
         parent = self.parent(code)
         return code if parent is None else self.top(parent)
 
+    def leaves(self) -> list[str]:
+        """Return the categories that matters are filed under: those that have none below them."""
+        parents = set(self.parents)
+        return [code for code in self.codes if code not in parents]
+
     def below(self, code: str) -> set[str]:
         """Return a category's code and all codes under it."""
         return {each for each in self.codes if each == code or self.top(each) == code}

@@ -129,7 +129,7 @@ def run(connection: Connection, year: int, *, level: str = "grid") -> Backtest:
     known = {each.category for each in scored}
     never = [
         Scored(code, 0, 0.0, Clock.GREGORIAN, seasonal=False, note="no matters in any year")
-        for code in _leaves(incidents.categories(connection))
+        for code in incidents.categories(connection).leaves()
         if code not in known
     ]
     often = [each for each in scored if each.n >= FREQUENT]
@@ -227,9 +227,3 @@ def _first_year(connection: Connection, year: int) -> int:
         last = "none" if known is None else f"the last on {known[1]}"
         raise NotEnoughDataError(f"matters of {year}", last, "matters of the whole year")
     return first
-
-
-def _leaves(known: incidents.Categories) -> list[str]:
-    """Return the categories that matters are filed under: those that have none below them."""
-    parents = set(known.parents)
-    return [code for code in known.codes if code not in parents]

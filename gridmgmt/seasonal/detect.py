@@ -11,14 +11,13 @@ Method and limits: docs/methods/seasonal-list.md
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
 from gridmgmt.config import ALPHA
 from gridmgmt.hotspots.statistics import significance
-from gridmgmt.seasonal import windows
+from gridmgmt.seasonal import city_season, windows
 from gridmgmt.seasonal.clocks import BINS, place, window_days
 from gridmgmt.seasonal.models import Clock
 
@@ -29,23 +28,40 @@ LONGEST = 1 / 3  # of the year: what lasts longer cannot be treated by a day bef
 RECURS_IN = 0.75  # share of the years in which the window must stand out
 SECOND_WINDOW_SHARE = 0.1  # a second window must hold this share of the category's matters
 RESIDUAL_P = 0.001  # a wider area is listed when what is left of it is as clear as this
-PSEUDO_DAYS = 30.0  # held-out prediction: this many days at the mean rate are added to every bin
 
 
 @dataclass(frozen=True)
 class Season:
-    """A window on a clock; `start` and `peak` are bins, `length` is in bins."""
+    """A window on a clock.
+
+    Attributes
+    ----------
+    start, length, peak : in bins
+    stable : years without any one of which the window is still found
+    """
 
     clock: Clock
     start: int
     length: int
     peak: int
+    stable: int = 0
+
+    @property
+    def bins(self) -> np.ndarray:
+        """The bins of the window, in order."""
+        return (self.start + np.arange(self.length)) % BINS[self.clock]
+
+    def overlaps(self, window: windows.Window) -> bool:
+        """Say whether half of the bins of either window together are in both."""
+        other = (window.start + np.arange(window.length)) % BINS[self.clock]
+        both = len(np.intersect1d(self.bins, other))
+        return both >= 0.5 * (self.length + window.length - both)
 
 
 def significant_pairs(
     counts: np.ndarray, category: np.ndarray, exposure: np.ndarray, *, replications: int, seed: int
-) -> np.ndarray:
-    """Return which pairs of area and category show a season, a mask of shape (k,).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs of area and category show a season, a mask of shape (k,), and each category's q.
 
     Two gates. A category must show a season somewhere: Simes' p over its pairs, Benjamini-Hochberg over the
     categories. A pair must be among the clear ones of all pairs. Without the first gate, one pair in twenty
@@ -59,6 +75,8 @@ def significant_pairs(
     exposure : ndarray, shape (b,)
         Observed days in each bin.
 
+    The q-values, of a category's having a season somewhere, come in the order of `np.unique(category)`.
+
     Source: Simes 1986, Biometrika 73(3); Yekutieli 2008, JASA 103 (hierarchical testing).
     """
     found = windows.circular_scan_many(
@@ -66,8 +84,9 @@ def significant_pairs(
     )
     known, of_pair = np.unique(category, return_inverse=True)
     by_category = np.array([simes(found.p[of_pair == index]) for index in range(len(known))])
-    seasonal = adjusted(by_category) <= ALPHA
-    return seasonal[of_pair] & (adjusted(found.p) <= ALPHA) & (found.ratio >= MIN_RATIO)
+    q = adjusted(by_category)
+    stands_out = (q[of_pair] <= ALPHA) & (adjusted(found.p) <= ALPHA) & (found.ratio >= MIN_RATIO)
+    return stands_out, q
 
 
 def simes(p: np.ndarray) -> float:
@@ -81,58 +100,103 @@ def exposure_of(clock: Clock, days: np.ndarray) -> np.ndarray:
     return np.bincount(place(clock, days)[1], minlength=BINS[clock]).astype(float)
 
 
-def choose_clock(events: np.ndarray, days: np.ndarray) -> Clock:
-    """Return the clock whose bins best predict each calendar year from the others.
+def choose_clock(events: np.ndarray, days: np.ndarray) -> Clock | None:
+    """Return the clock on which each calendar year is best predicted from the others; None when on none.
 
-    The score is the log-likelihood of the days on which a held-out year's matters fell, given their number
-    and the rates of the other years: so clocks with different bins compare on the same days.
+    On every clock the profiles of `city_season` are tried. The score is the log-likelihood of the days on
+    which a held-out year's matters fell, given their number: so clocks with different bins compare on the
+    same days. It must beat "every day alike" by `city_season.PAYS`.
     """
     daily = np.bincount((events - days[0]).astype(int), minlength=len(days)).astype(float)
-    year = days.astype("datetime64[Y]").astype(int)
-    # Ties go to the plainer clock: it stands first.
-    return max(
-        Clock, key=lambda clock: round(_held_out_score(daily, place(clock, days)[1], year, BINS[clock]), 6)
-    )
+    year = np.unique(days.astype("datetime64[Y]"), return_inverse=True)[1]
+    flat = _held_out_score(daily, year, np.zeros(len(days), dtype=int), 1, 0, np.inf)
+    best, chosen = flat + city_season.PAYS, None
+    for clock in Clock:  # ties go to the plainer clock: it stands first
+        bins = place(clock, days)[1]
+        for harmonics in city_season.HARMONICS:
+            for stiffness in city_season.STIFFNESS:
+                score = _held_out_score(daily, year, bins, BINS[clock], harmonics, stiffness)
+                if score > best:
+                    best, chosen = score, clock
+    return chosen
 
 
-def _held_out_score(daily: np.ndarray, bins: np.ndarray, year: np.ndarray, n_bins: int) -> float:
+def _held_out_score(
+    daily: np.ndarray, year: np.ndarray, bins: np.ndarray, n_bins: int, harmonics: int, stiffness: float
+) -> float:
+    """Log-likelihood of the days of each year's matters, given the profile of the other years."""
+    shape = (int(year.max()) + 1, n_bins)
+    flat = np.ravel_multi_index((year, bins), shape)
+    n = int(np.prod(shape))
+    counts = np.bincount(flat, weights=daily, minlength=n).reshape(shape)
+    length = np.bincount(flat, minlength=n).reshape(shape).astype(float)
     score = 0.0
-    for held in np.unique(year):
-        rest = year != held
-        mean = daily[rest].mean() if rest.any() else 1.0
-        matters = np.bincount(bins[rest], weights=daily[rest], minlength=n_bins) + PSEUDO_DAYS * mean
-        rate = matters / (np.bincount(bins[rest], minlength=n_bins) + PSEUDO_DAYS)
-        chance = np.maximum(rate[bins[~rest]], 1e-12)
-        score += float(daily[~rest] @ np.log(chance / chance.sum()))
-    return score
+    for held in range(len(counts)):
+        # Half a day everywhere: a bin of the moon that the other years do not hold has their mean.
+        others = length.sum(axis=0) - length[held] + 0.5
+        seen = counts.sum(axis=0) - counts[held]
+        seen += 0.5 * seen.sum() / others.sum()
+        rate = city_season.profiles(seen[None], others, harmonics, stiffness)[0]
+        score += counts[held] @ np.log(rate) - counts[held].sum() * np.log(length[held] @ rate)
+    return float(score)
 
 
 def find_seasons(events: np.ndarray, days: np.ndarray, seed: int) -> list[Season]:
     """Return the one or two windows of pooled matters on the clock that predicts them best.
 
-    The second window is scanned with the first one's bins taken out; it is kept when it is significant by
-    itself and holds a fair share of the matters (land rent is settled after wheat and again after maize).
+    None when no clock predicts them. The second window is scanned with the first one's bins taken out; it is
+    kept when it is significant by itself and holds a fair share of the matters (land rent is settled after
+    wheat and again after maize). A window must come back: it is kept when, of the years, at least three
+    quarters may be left out one by one and it is still found.
     """
     clock = choose_clock(events, days)
-    counts = np.bincount(place(clock, events)[1], minlength=BINS[clock])
-    exposure = exposure_of(clock, days)
+    if clock is None:
+        return []
+    counts = by_year(clock, events, days)
+    exposure = by_year(clock, days, days)
     seasons = []
     for _ in range(2):
-        window = windows.circular_scan(
-            counts, exposure, replications=999, seed=seed, max_length=int(BINS[clock] * LONGEST)
-        )
-        inside = (window.start + np.arange(window.length)) % BINS[clock]
-        enough = counts[inside].sum() >= SECOND_WINDOW_SHARE * len(events)
-        if window.p > ALPHA or window.ratio < MIN_RATIO or not enough:
+        season = _scanned(clock, counts, exposure, len(events), seed)
+        if season is None:
             break
-        rate = counts[inside] / np.maximum(exposure[inside], 1)
-        seasons.append(Season(clock, window.start, window.length, int(inside[rate.argmax()])))
+        if season.stable >= RECURS_IN * len(counts):
+            seasons.append(season)
+        inside = season.bins
         counts, exposure = counts.copy(), exposure.copy()
-        counts[inside] = 0
-        exposure[inside] = 0
+        counts[:, inside] = 0
+        exposure[:, inside] = 0
         if not counts.sum():
             break
     return seasons
+
+
+def by_year(clock: Clock, events: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Return how many events fall into each calendar year and bin, shape (years, bins)."""
+    first = days[0].astype("datetime64[Y]")
+    year = (events.astype("datetime64[Y]") - first).astype(int)
+    n = int((days[-1].astype("datetime64[Y]") - first).astype(int)) + 1
+    flat = year * BINS[clock] + place(clock, events)[1]
+    return np.bincount(flat, minlength=n * BINS[clock]).reshape(n, BINS[clock]).astype(float)
+
+
+def _scanned(clock: Clock, counts: np.ndarray, exposure: np.ndarray, n: int, seed: int) -> Season | None:
+    """Return the window of counts[y, b], when it is significant, dense enough and holds its share of n."""
+    longest = int(BINS[clock] * LONGEST)
+    total, of_bin = counts.sum(axis=0), exposure.sum(axis=0)
+    window = windows.circular_scan(total, of_bin, replications=999, seed=seed, max_length=longest)
+    season = Season(clock, window.start, window.length, window.start, 0)
+    enough = total[season.bins].sum() >= SECOND_WINDOW_SHARE * n
+    if window.p > ALPHA or window.ratio < MIN_RATIO or not enough:
+        return None
+    rate = total[season.bins] / np.maximum(of_bin[season.bins], 1)
+    rest = [(total - counts[year], of_bin - exposure[year]) for year in range(len(counts))]
+    found = [
+        windows.circular_scan(*each, replications=99, seed=seed, max_length=longest)
+        for each in rest
+        if each[0].sum()
+    ]
+    stable = sum(each.p <= ALPHA and season.overlaps(each) for each in found)
+    return Season(clock, window.start, window.length, int(season.bins[rate.argmax()]), stable)
 
 
 def season_spans(season: Season, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -180,10 +244,7 @@ class AreaTest:
     ratio: np.ndarray  # (n,)
     recurs: np.ndarray  # (n,) bool
 
-    @cached_property
-    def expected(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Next season's matters of every area: mean, 5 % and 95 % point, each (n,)."""
-        return expected_next(self.inside)
+    stable: np.ndarray  # (n,) past seasons without any one of which p and ratio would still pass
 
 
 def compare(inside: np.ndarray, outside: np.ndarray, years: np.ndarray, share: float) -> AreaTest:
@@ -192,26 +253,19 @@ def compare(inside: np.ndarray, outside: np.ndarray, years: np.ndarray, share: f
     `share` is the window's share of the days that were looked at. Half a matter is added to both sides of
     the ratio, so that an area without any matter outside is not infinitely seasonal.
     """
-    n_in = inside.sum(axis=1)
-    n_out = outside.sum(axis=1)
-    total = np.rint(n_in + n_out * (1 - share) / share)
-    p = stats.binom.sf(n_in - 1, total, share)
-    ratio = (n_in + 0.5) / (n_out + 0.5)
+    p, ratio = _denser(inside, outside, share)
     wanted = max(MIN_YEARS, int(np.ceil(RECURS_IN * len(years))))
     recurs = (inside > outside).sum(axis=1) >= wanted
-    return AreaTest(inside, outside, years, p, ratio, recurs)
+    without = [np.arange(len(years)) != year for year in range(len(years))]
+    left = [_denser(inside[:, kept], outside[:, kept], share) for kept in without]
+    stable = sum(((p_left <= ALPHA) & (r_left >= MIN_RATIO)).astype(int) for p_left, r_left in left)
+    return AreaTest(inside, outside, years, p, ratio, recurs, stable + np.zeros(len(p), dtype=int))
 
 
-def expected_next(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, 5 % and 95 % point of next season's matters, given inside[n, y] of past seasons.
-
-    A gamma-Poisson model with the Jeffreys prior, so that its prediction is negative binomial.
-    """
-    seasons = inside.shape[1]
-    shape = inside.sum(axis=1) + 0.5
-    chance = seasons / (seasons + 1.0)
-    low, high = (stats.nbinom.ppf(point, shape, chance) for point in (0.05, 0.95))
-    return inside.mean(axis=1), low, high
+def _denser(inside: np.ndarray, outside: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    n_in, n_out = inside.sum(axis=1), outside.sum(axis=1)
+    total = np.rint(n_in + n_out * (1 - share) / share)
+    return stats.binom.sf(n_in - 1, total, share), (n_in + 0.5) / (n_out + 0.5)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ Method and limits: docs/methods/expected.md
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -19,10 +20,10 @@ from scipy import stats
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.hotspots.statistics.kernels import FloatArray, IntArray, in_blocks
 from gridmgmt.hotspots.statistics.weights import Weights
-from gridmgmt.seasonal import city_season
+from gridmgmt.seasonal import city_season, clocks
 from gridmgmt.seasonal.amplitude import SeasonCurve
 from gridmgmt.seasonal.city_season import CitySeason
-from gridmgmt.seasonal.clocks import BINS, place
+from gridmgmt.seasonal.clocks import BINS, days_between, place
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.shrinkage import Ground, Rates, Yearly
 
@@ -139,16 +140,30 @@ class Expected:
 
     Attributes
     ----------
+    target : the year
     expected : shape (areas, 36)
-    shape : of the gamma variable that multiplies all of an area's expectation, shape (areas,)
+    certain : shape of each area's own gamma factor: how sure its rate is, (areas,)
+    between : variance of the gamma factor that a year brings to all areas, relative to its mean squared
     season : the city's
+    profile : matters a day in each bin of the season's clock, over their mean
+    amplitude : how strongly each area follows it, (areas,)
     choices : what was found to predict best
     """
 
+    target: int
     expected: FloatArray
-    shape: FloatArray
+    certain: FloatArray
+    between: float
     season: CitySeason
+    profile: FloatArray
+    amplitude: FloatArray
     choices: Choices
+
+    @property
+    def shape(self) -> FloatArray:
+        """Of the gamma variable that multiplies all of an area's year, shape (areas,)."""
+        certain: FloatArray = 1.0 / (1.0 / self.certain + self.between)
+        return certain
 
     def interval(self, bins: Sequence[int], points: Sequence[float] = (0.05, 0.95)) -> FloatArray:
         """Return points of the negative-binomial prediction of every area's matters in some 旬 together.
@@ -156,11 +171,52 @@ class Expected:
         Shape (points, areas). The factor that an area's whole year shares is in it; weather in one 旬 is not.
         """
         mean = self.expected[:, list(bins)].sum(axis=1)
-        chance = self.shape / (self.shape + mean)
-        return np.stack([stats.nbinom.ppf(point, self.shape, chance) for point in points])
+        return np.stack([_point(point, self.shape, mean) for point in points])
+
+    def over(self, first: date, last: date) -> FloatArray:
+        """Return the expected matters of every area from `first` to `last`, both included, shape (areas,).
+
+        A 旬 is shared out among its days as the season goes by day; days outside the target year have what
+        the same 旬 of it has a day, moved as its clock moves.
+        """
+        days = days_between(first, last)
+        year, xun = place(Clock.GREGORIAN, days)
+        total = np.zeros(len(self.expected))
+        for each in np.unique(np.stack([year, xun]), axis=1).T.tolist():
+            of_cell = days[(year == each[0]) & (xun == each[1])]
+            base = clocks.bin_days(Clock.GREGORIAN, self.target, each[1])
+            whole = self._mass(days_between(base.start, base.end))
+            total += self.expected[:, each[1]] * self._mass(of_cell) / whole
+        return total
+
+    def _mass(self, days: np.ndarray) -> FloatArray:
+        """Sum of the profile over days, to the power of each area's amplitude, shape (areas,)."""
+        values, often = np.unique(self.profile[place(self.season.clock, days)[1]], return_counts=True)
+        mass: FloatArray = np.exp(self.amplitude[:, None] * np.log(values)) @ often
+        return mass
+
+    def together(
+        self, mean: FloatArray, points: Sequence[float] = (0.05, 0.95), between: float = 0.0
+    ) -> FloatArray:
+        """Return points of the prediction of several areas' matters together, shape (points,).
+
+        `mean` is what each area expects, (areas,), 0 for those left out. Their own factors are independent,
+        the year's is common; `between` is its relative variance where that of the window in question is
+        known to be larger.
+        """
+        total = float(mean.sum())
+        own = float((mean**2 / self.certain).sum()) / max(total, 1e-12) ** 2
+        shape = 1.0 / max(own + max(self.between, between), 1e-9)
+        return np.array([_point(point, shape, total) for point in points])
 
 
-def fit(history: History, neighbours: Weights, town: IntArray, target: int) -> list[Expected]:
+def _point(point: float, shape: Any, mean: Any) -> Any:
+    return stats.nbinom.ppf(point, shape, shape / (shape + mean))
+
+
+def fit(
+    history: History, neighbours: Weights, town: IntArray, target: int, only: Sequence[int] | None = None
+) -> list[Expected]:
     """Return what is to be expected in the year `target`, one result a category.
 
     A category without any matter gets half a matter in all the years together, spread like all others.
@@ -172,6 +228,7 @@ def fit(history: History, neighbours: Weights, town: IntArray, target: int) -> l
     neighbours : n areas
     town : index of each area's town, shape (n,)
     target : a Gregorian year that the calendar knows
+    only : the categories that are wanted, in this order; the others are still looked at as surroundings
 
     Raises
     ------
@@ -187,13 +244,14 @@ def fit(history: History, neighbours: Weights, town: IntArray, target: int) -> l
     if neighbours.n != history.n_areas:
         raise InputError("neighbours", f"{neighbours.n} areas", f"{history.n_areas} areas")
     fitter = _Fitter(history, Ground(neighbours, town), target)
-    results: list[Expected | None] = [None] * history.n_categories
+    wanted = range(history.n_categories) if only is None else only
+    results: list[Expected | None] = [None] * len(wanted)
 
     def work(first: int, last: int) -> None:
-        for category in range(first, last):
-            results[category] = fitter.fit(category)
+        for row in range(first, last):
+            results[row] = fitter.fit(wanted[row])
 
-    in_blocks(work, history.n_categories, _BLOCK)
+    in_blocks(work, len(wanted), _BLOCK)
     return [result for result in results if result is not None]
 
 
@@ -222,11 +280,12 @@ class _Case:
     curve: SeasonCurve  # over the known years
     coming: SeasonCurve  # over the year to predict
     rate: FloatArray  # matters a year of each area
+    profile: FloatArray  # matters a day in each bin of the season's clock, over their mean
 
 
 class _Fitter:
     def __init__(self, history: History, ground: Ground, target: int) -> None:
-        self.history, self.ground = history, ground
+        self.history, self.ground, self.target = history, ground, target
         years, coming = history.years, range(target, target + 1)
         self.days = {
             clock: np.concatenate([city_season.overlaps(clock, years), city_season.overlaps(clock, coming)])
@@ -258,10 +317,19 @@ class _Fitter:
             choices = _choose(choices, tried, self.ground, season.seasonal)
             near = past[-1]
         rates = self.now.rates(category, near)
-        expected = predicted(self._case(category, cube, self.now, rates, choices), choices, self.ground)
+        case = self._case(category, cube, self.now, rates, choices)
         seen = [yearly.counts[category] for yearly in self.now.yearly]
         certain = choices.mix @ np.stack([each.shape + own for each, own in zip(rates, seen, strict=True)])
-        return Expected(expected, 1.0 / (1.0 / certain + _between_years(cube)), season, choices)
+        return Expected(
+            target=self.target,
+            expected=predicted(case, choices, self.ground),
+            certain=certain,
+            between=between_years(cube.sum(axis=(1, 2))),
+            season=season,
+            profile=case.profile,
+            amplitude=_amplitudes(case, choices, self.ground),
+            choices=choices,
+        )
 
     def _case(
         self, category: int, cube: FloatArray, origin: _Origin, rates: list[Rates], choices: Choices
@@ -279,6 +347,7 @@ class _Fitter:
             curve=SeasonCurve(intensity[:known], of_bin[:known]),
             coming=SeasonCurve(intensity[known : known + 1], of_bin[known : known + 1]),
             rate=choices.mix @ np.stack([each.rate for each in rates]),
+            profile=rate,
         )
 
 
@@ -304,9 +373,8 @@ def _weights(decay: float, years: int) -> FloatArray:
     return weights
 
 
-def _between_years(cube: FloatArray) -> float:
-    """Variance of the city's yearly totals beyond Poisson, relative to the square of their mean."""
-    totals = cube.sum(axis=(1, 2))
+def between_years(totals: FloatArray) -> float:
+    """Return the variance of yearly totals beyond Poisson, relative to the square of their mean."""
     mean = totals.mean()
     return max(0.0, float(totals.var(ddof=1) - mean) / float(mean) ** 2) if mean > 0 else 0.0
 

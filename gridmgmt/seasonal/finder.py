@@ -1,13 +1,14 @@
 """The steps of `detect` over all categories and areas of a city."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gridmgmt.config import ALPHA
 from gridmgmt.hotspots.cube import LEVELS, Located, count
-from gridmgmt.seasonal import clocks, detect
+from gridmgmt.seasonal import clocks, detect, windows
 from gridmgmt.seasonal.models import Clock
+from gridmgmt.seasonal.wave_tests import harmonic_test
 
 REPLICATIONS = 1999
 SCANNED = ("county", "town", "grid")  # villages are tested against the window that these show
@@ -19,6 +20,7 @@ class Candidate:
 
     category: str
     season: detect.Season
+    days: np.ndarray  # that were looked at
     matters: np.ndarray  # rows of `located` that are of this category
     tests: dict[str, detect.AreaTest]
 
@@ -34,7 +36,7 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class Listed:
-    """An area that carries the evidence for a season."""
+    """An area that carries the evidence for a season; `grids` are those whose matters it speaks for."""
 
     candidate: Candidate
     level: str
@@ -42,14 +44,35 @@ class Listed:
     test: detect.AreaTest
     index: int
     q: float
+    grids: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
+class Tested:
+    """What the tests said about a category; None where there was too little to test.
+
+    Attributes
+    ----------
+    matters : how many there are, with a place in a grid
+    q_scan : of a season anywhere, over all categories
+    p_walter_elwood, p_harmonic : of a yearly wave in the matters that stood out, or else in all of them
+    clock, stable : of its first season, when there is one
+    """
+
+    matters: int
+    q_scan: float | None = None
+    p_walter_elwood: float | None = None
+    p_harmonic: float | None = None
+    clock: Clock | None = None
+    stable: int | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
-    listed: list[Listed] = field(default_factory=list)
-    tested: int = 0
-    no_season: int = 0
-    not_enough: int = 0
+    """All that was listed, and what the tests said about each category of the matters."""
+
+    listed: list[Listed]
+    tested: list[Tested]
 
 
 class Finder:
@@ -61,47 +84,64 @@ class Finder:
         self.seed = seed
         self.xun = clocks.place(Clock.GREGORIAN, located.day)[1]
         self.codes: dict[str, list[str]] = {}
+        self.of_grid: dict[str, np.ndarray] = {}
         self.area: dict[str, np.ndarray] = {}
         for level in LEVELS:
-            codes, of_grid = located.areas(level)
-            self.codes[level] = codes
-            self.area[level] = np.where(located.grid >= 0, of_grid[located.grid], -1)
+            self.codes[level], self.of_grid[level] = located.areas(level)
+            self.area[level] = np.where(located.grid >= 0, self.of_grid[level][located.grid], -1)
 
     def run(self) -> Finding:
-        finding = Finding(tested=len(self.located.categories))
-        candidates = []
-        significant = self._significant_matters(finding)
-        for category, rows in significant.items():
-            seasons = detect.find_seasons(self.located.day[rows], self.days, self.seed)
-            finding.no_season += not seasons
+        q_scan, stood_out = self._scan()
+        candidates: list[Candidate] = []
+        tested = []
+        for category in range(len(self.located.categories)):
+            placed = np.flatnonzero((self.located.category == category) & (self.located.grid >= 0))
+            rows = placed[stood_out[placed]]
+            result = self._waves(rows if len(rows) else placed, len(placed))
+            seasons = self._seasons(rows, result)
             candidates += [self._candidate(category, season) for season in seasons]
-        finding.listed = self._list(candidates)
-        return finding
+            if seasons:
+                result = replace(result, clock=seasons[0].clock, stable=seasons[0].stable)
+            tested.append(replace(result, q_scan=q_scan.get(category)))
+        return Finding(self._list(candidates), tested)
 
-    def _significant_matters(self, finding: Finding) -> dict[int, np.ndarray]:
-        """Return for every category with a season the rows of `located` in its significant areas."""
+    def _seasons(self, rows: np.ndarray, result: Tested) -> list[detect.Season]:
+        if not len(rows) or result.p_harmonic is None or result.p_harmonic > ALPHA:
+            return []
+        return detect.find_seasons(self.located.day[rows], self.days, self.seed)
+
+    def _scan(self) -> tuple[dict[int, float], np.ndarray]:
+        """Return the q-value of each category with enough matters, and the matters of areas that stand out."""
         tables = [self._pairs(level) for level in SCANNED]
         category = np.concatenate([table.category for table in tables])
-        finding.not_enough = finding.tested - len(np.unique(category))
+        chosen = np.zeros(len(self.located.category), dtype=bool)
         if not len(category):
-            return {}
-        stands_out = detect.significant_pairs(
+            return {}, chosen
+        stands_out, q = detect.significant_pairs(
             np.concatenate([table.counts for table in tables]),
             category,
             detect.exposure_of(Clock.GREGORIAN, self.days),
             replications=REPLICATIONS,
             seed=self.seed,
         )
-        chosen = np.zeros(len(self.located.category), dtype=bool)
         offset = 0
         for table in tables:
             n = len(table.category)
             chosen |= np.append(stands_out[offset : offset + n], False)[table.pair]  # pair -1 is none
             offset += n
-        rows = np.flatnonzero(chosen)
-        found = np.unique(self.located.category[rows])
-        finding.no_season = finding.tested - finding.not_enough - len(found)
-        return {int(each): rows[self.located.category[rows] == each] for each in found}
+        return dict(zip(np.unique(category).tolist(), q.tolist(), strict=True)), chosen
+
+    def _waves(self, rows: np.ndarray, matters: int) -> Tested:
+        """Test some matters for a yearly wave, when there are enough."""
+        if len(rows) < detect.MIN_MATTERS:
+            return Tested(matters)
+        counts = detect.by_year(Clock.GREGORIAN, self.located.day[rows], self.days)
+        exposure = detect.by_year(Clock.GREGORIAN, self.days, self.days)
+        return Tested(
+            matters,
+            p_walter_elwood=windows.walter_elwood(counts.sum(axis=0), exposure.sum(axis=0))[1],
+            p_harmonic=harmonic_test(counts, exposure, seed=self.seed)[1],
+        )
 
     def _pairs(self, level: str) -> _Pairs:
         """Return the pairs of a level's areas and categories that have enough matters to be scanned."""
@@ -119,7 +159,7 @@ class Finder:
     def _candidate(self, category: int, season: detect.Season) -> Candidate:
         matters = np.flatnonzero(self.located.category == category)
         tests = {level: self._test(matters, level, season) for level in LEVELS}
-        return Candidate(self.located.categories[category], season, matters, tests)
+        return Candidate(self.located.categories[category], season, self.days, matters, tests)
 
     def _test(
         self, matters: np.ndarray, level: str, season: detect.Season, without: np.ndarray | None = None
@@ -150,6 +190,7 @@ class Finder:
 
     def _finest(self, candidate: Candidate, q: dict[str, np.ndarray]) -> list[Listed]:
         explained = np.zeros(len(candidate.matters), dtype=bool)
+        free = np.ones(len(self.located.grids), dtype=bool)
         listed = []
         for level in LEVELS:  # finest first
             test = candidate.tests[level]
@@ -159,9 +200,11 @@ class Finder:
                 good &= self._good(left, q[level]) & (left.p <= detect.RESIDUAL_P)
                 test = left
             for index in np.flatnonzero(good).tolist():
+                grids = np.flatnonzero(free & (self.of_grid[level] == index))
                 code = self.codes[level][index]
-                listed.append(Listed(candidate, level, code, test, index, float(q[level][index])))
+                listed.append(Listed(candidate, level, code, test, index, float(q[level][index]), grids))
             explained |= np.append(good, False)[self.area[level][candidate.matters]]
+            free &= ~good[self.of_grid[level]]
         return listed
 
     @staticmethod

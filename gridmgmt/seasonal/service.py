@@ -1,49 +1,96 @@
 """Builds and stores the seasonal list (时令清单)."""
 
+import io
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert
 
 from gridmgmt.config import ALPHA, SEED
 from gridmgmt.errors import InputError, NotEnoughDataError
-from gridmgmt.hotspots.cube import locate
+from gridmgmt.grids.codes import DIGITS
+from gridmgmt.hotspots.cube import Located, locate, neighbours
 from gridmgmt.hotspots.models import AnalysisRun, RunKind
 from gridmgmt.hotspots.stored import data_version
+from gridmgmt.incidents import pool
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import actions, clocks, detect
-from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed
-from gridmgmt.seasonal.models import Clock, SeasonalItem
+from gridmgmt.seasonal.expected import Expected, History, fit
+from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed, Tested
+from gridmgmt.seasonal.listing import Line, SeasonLines, within_capacity
+from gridmgmt.seasonal.models import Clock, SeasonalItem, SeasonalVerdict, Verdict
+
+CAPACITY = 2  # items that an area takes on in a 旬, unless a build says otherwise
 
 
 @dataclass(frozen=True)
 class Built:
-    """What came of building a list: its run, its items, and the categories that got none and why."""
+    """What came of building a list.
+
+    Attributes
+    ----------
+    items, cut : on the list, and those beyond what their areas can do
+    told, problems : matters that it rests on, before and after duplicates were folded
+    seasonal, no_season, not_enough, no_matters : categories by what was found
+    """
 
     run_id: int
     items: int
-    tested: int
+    cut: int
+    told: int
+    problems: int
+    seasonal: int
     no_season: int
     not_enough: int
+    no_matters: int
 
 
-def build(engine: Engine, year: int, *, seed: int = SEED) -> Built:
+def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SEED) -> Built:
     """Find what comes back every year in all full years before `year` and store the list for `year`.
 
-    One transaction; a list of the same year is replaced. Raises InputError for a year that the calendar
-    does not know, NotEnoughDataError when there are fewer than two full years of matters before it.
+    One transaction; a list of the same year is replaced.
+
+    Parameters
+    ----------
+    capacity : items that an area takes on in a 旬; what is beyond stays on the list and is marked
+
+    Raises
+    ------
+    InputError
+        When the calendar does not know the year, or the capacity is less than 1.
+    NotEnoughDataError
+        When there are fewer than two full years of matters before it.
     """
     started = datetime.now(UTC)
+    if capacity < 1:
+        raise InputError("capacity", capacity, "at least 1 item an area and 旬")
     with engine.begin() as connection:
         start, end = full_years(connection, year)
-        located = locate(connection, start, end)
-        finding = Finder(located, clocks.days_between(start, end), seed).run()
-        run_id = _store_run(connection, year, start, end, seed, started)
-        rows = _rows(connection, finding, year, run_id)
-        if rows:
-            connection.execute(insert(SeasonalItem), rows)
-    return Built(run_id, len(rows), finding.tested, finding.no_season, finding.not_enough)
+        told = locate(connection, start, end)
+        problems = told.problems()
+        finding = Finder(problems, clocks.days_between(start, end), seed).run()
+        fitted = _fitted(connection, problems, finding, range(start.year, end.year + 1), year)
+        lines = within_capacity(_lines(connection, finding, fitted, told, year), capacity, {})
+        asked = {
+            "year": year, "from": start.isoformat(), "to": end.isoformat(), "replications": REPLICATIONS,
+            "alpha": ALPHA, "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
+            "told": len(told.day), "problems": len(problems.day), "capacity": capacity,
+            "fold_metres": pool.FOLD_METRES, "fold_days": pool.FOLD_DAYS,
+        }  # fmt: skip
+        run_id = _store_run(connection, asked, seed, started)
+        _store_items(connection, run_id, year, lines)
+        verdicts = _store_verdicts(connection, run_id, finding, told, lines)
+        _store_cells(connection, run_id, problems, fitted)
+    cut = sum(line.cut for line in lines)
+    found = Counter(verdicts.values())
+    return Built(
+        run_id, len(lines) - cut, cut, len(told.day), len(problems.day), found[Verdict.SEASONAL],
+        found[Verdict.NO_SEASON], found[Verdict.NOT_ENOUGH], found[Verdict.NO_MATTERS],
+    )  # fmt: skip
 
 
 def full_years(connection: Connection, year: int) -> tuple[date, date]:
@@ -69,22 +116,55 @@ def full_years(connection: Connection, year: int) -> tuple[date, date]:
     return date(from_year, 1, 1), date(to_year, 12, 31)
 
 
+def _fitted(
+    connection: Connection, problems: Located, finding: Finding, years: range, target: int
+) -> dict[str, Expected]:
+    """Return the expected problems by grid and 旬 of every category that is listed."""
+    listed = sorted({one.candidate.category for one in finding.listed})
+    if not listed:
+        return {}
+    codes, of_grid = problems.areas("grid")
+    placed = problems.grid >= 0
+    history = History(
+        area=of_grid[problems.grid[placed]],
+        category=problems.category[placed],
+        day=problems.day[placed],
+        n_areas=len(codes),
+        n_categories=len(problems.categories),
+        years=years,
+    )
+    near = neighbours(connection, problems, "grid", codes)
+    town = np.unique([code[: DIGITS["town"]] for code in codes], return_inverse=True)[1]
+    only = [problems.categories.index(code) for code in listed]
+    return dict(zip(listed, fit(history, near, town, target, only), strict=True))
+
+
+def _lines(
+    connection: Connection, finding: Finding, fitted: Mapping[str, Expected], told: Located, year: int
+) -> list[Line]:
+    names, library = incidents.categories(connection), actions.library()
+    by_season: dict[int, list[Listed]] = {}
+    for one in finding.listed:
+        by_season.setdefault(id(one.candidate), []).append(one)
+    seasons = list(by_season.values())
+    between = between_seasons([listed[0].candidate for listed in seasons]) if seasons else []
+    lines: list[Line] = []
+    for listed, variance in zip(seasons, between, strict=True):
+        code = listed[0].candidate.category
+        action = library.action_for(code, names.name(code))
+        lines += SeasonLines(listed[0].candidate, listed, fitted[code], told, action, variance).lines(year)
+    return lines
+
+
 # --- storing
 
 
-def _store_run(
-    connection: Connection, year: int, start: date, end: date, seed: int, started: datetime
-) -> int:
-    older = (AnalysisRun.kind == RunKind.SEASONAL) & (AnalysisRun.parameters["year"].as_integer() == year)
-    connection.execute(delete(AnalysisRun).where(older))
-    parameters = {
-        "year": year, "from": start.isoformat(), "to": end.isoformat(), "replications": REPLICATIONS,
-        "alpha": ALPHA, "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
-        "told": 0, "problems": 0, "capacity": 3,
-    }  # fmt: skip
+def _store_run(connection: Connection, asked: dict[str, Any], seed: int, started: datetime) -> int:
+    older = AnalysisRun.parameters["year"].as_integer() == asked["year"]
+    connection.execute(delete(AnalysisRun).where(AnalysisRun.kind == RunKind.SEASONAL, older))
     statement = insert(AnalysisRun).values(
         kind=RunKind.SEASONAL,
-        parameters=parameters,
+        parameters=asked,
         data_version=data_version(connection),
         seed=seed,
         started_at=started,
@@ -92,42 +172,55 @@ def _store_run(
     return int(connection.execute(statement.returning(AnalysisRun.id)).scalar_one())
 
 
-def _rows(connection: Connection, finding: Finding, year: int, run_id: int) -> list[dict[str, Any]]:
-    known = incidents.categories(connection)
-    library = actions.library()
+def _store_items(connection: Connection, run_id: int, year: int, lines: list[Line]) -> None:
+    if lines:
+        rows = [vars(line) | {"run_id": run_id, "year": year} for line in lines]
+        connection.execute(insert(SeasonalItem), rows)
+
+
+def _store_verdicts(
+    connection: Connection, run_id: int, finding: Finding, told: Located, lines: list[Line]
+) -> dict[str, Verdict]:
+    """Store and return what is said about every category that matters are filed under."""
+    tested = dict(zip(told.categories, finding.tested, strict=True))
+    of_category = np.bincount(told.category, minlength=len(told.categories))
+    seen = dict(zip(told.categories, of_category.tolist(), strict=True))
+    listed = {line.category for line in lines}
+    verdicts = {}
     rows = []
-    for one in finding.listed:
-        season = one.candidate.season
-        try:
-            span = clocks.window_in_year(season.clock, year, season.start, season.length)
-        except InputError:  # a lunar window that this Gregorian year does not hold
-            continue
-        action = library.action_for(one.candidate.category, known.name(one.candidate.category))
-        mean, low, high = (float(value[one.index]) for value in one.test.expected)
-        rows.append({
-            "run_id": run_id, "year": year, "level": one.level, "area": one.area,
-            "category": one.candidate.category, "clock": season.clock,
-            "start_on": span.start, "peak_on": _peak(season, span), "end_on": span.end,
-            "act_by": span.start - timedelta(days=action.lead_days or 0), "expected": mean,
-            "expected_low": low,
-            "expected_high": high, "ratio": float(one.test.ratio[one.index]),
-            "p": float(one.test.p[one.index]), "q": one.q, "years": _years(one), "action": action.text,
-            "usual": float(one.test.outside[one.index].mean()), "lead_days": action.lead_days or 0,
-            "lead_learnt": False, "stable": len(one.test.years), "cut": False,
-        })  # fmt: skip
-    return rows
+    for code in sorted({*tested, *incidents.categories(connection).leaves()}):
+        found = tested.get(code, Tested(0))
+        verdicts[code] = _verdict(code in listed, found)
+        rows.append(
+            {
+                "run_id": run_id, "category": code, "verdict": verdicts[code], "problems": found.matters,
+                "told": seen.get(code, 0), "clock": found.clock, "q_scan": found.q_scan,
+                "p_walter_elwood": found.p_walter_elwood, "p_harmonic": found.p_harmonic,
+                "stable": found.stable,
+            }
+        )  # fmt: skip
+    if rows:
+        connection.execute(insert(SeasonalVerdict), rows)
+    return verdicts
 
 
-def _peak(season: detect.Season, span: clocks.Span) -> date:
-    """Return the middle of the peak bin inside a window of a target year."""
-    bins_before = (season.peak - season.start) % clocks.BINS[season.clock]
-    share = (bins_before + 0.5) / season.length
-    return span.start + timedelta(days=int(((span.end - span.start).days + 1) * share))
+def _verdict(listed: bool, found: Tested) -> Verdict:
+    if listed:
+        return Verdict.SEASONAL
+    if not found.matters:
+        return Verdict.NO_MATTERS
+    return Verdict.NOT_ENOUGH if found.q_scan is None else Verdict.NO_SEASON
 
 
-def _years(one: Listed) -> list[dict[str, Any]]:
-    inside, outside = one.test.inside[one.index], one.test.outside[one.index]
-    return [
-        {"year": int(year), "inside": int(i), "outside": round(float(o), 1)}
-        for year, i, o in zip(one.test.years, inside, outside, strict=True)
-    ]
+def _store_cells(
+    connection: Connection, run_id: int, problems: Located, fitted: Mapping[str, Expected]
+) -> None:
+    """Store the expected problems of every listed category, grid and 旬; COPY, for there are 25,000 rows."""
+    codes = problems.areas("grid")[0]
+    text = io.StringIO()
+    for category, found in fitted.items():
+        for area, cells in zip(codes, np.round(found.expected, 4).tolist(), strict=True):
+            text.write(f"{run_id}\t{category}\t{area}\t{{{','.join(map(str, cells))}}}\n")
+    text.seek(0)
+    cursor: Any = connection.connection.cursor()  # psycopg2's own, which knows COPY
+    cursor.copy_expert("COPY seasonal_expected (run_id, category, area, cells) FROM STDIN", text)
