@@ -6,11 +6,15 @@ from datetime import date
 
 import click
 from rich.table import Table
+from sqlalchemy import Connection
 
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import new_table, print_json, print_table
+from gridmgmt.config import SEED, settings
 from gridmgmt.db.engine import READER
-from gridmgmt.seasonal import service, stored
+from gridmgmt.hotspots.cube import locate
+from gridmgmt.importing import progress
+from gridmgmt.seasonal import score, service, stored
 from gridmgmt.seasonal.stored import Item
 
 
@@ -21,7 +25,9 @@ def seasonal() -> None:
 
 @seasonal.command("build")
 @click.option("--year", type=int, required=True, help="The year the list is for.")
-@click.option("--capacity", type=int, default=service.CAPACITY, show_default=True, help="Items an area and 旬.")
+@click.option(
+    "--capacity", type=int, default=service.CAPACITY, show_default=True, help="Items an area and 旬."
+)
 @click.option("--json", "as_json", is_flag=True)
 def build(year: int, capacity: int, as_json: bool) -> None:
     """Find what comes back every year and store the list for a year."""
@@ -51,6 +57,36 @@ def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
         print_json([asdict(item) for item in items])
         return
     print_list(items, limit)
+
+
+@seasonal.command("score")
+@click.option("--year", type=int, help="Default: the latest list.")
+@click.option("--null", "null_cities", type=int, default=0, help="Also run N cities without any season.")
+@click.option("--json", "as_json", is_flag=True)
+def score_list(year: int | None, null_cities: int, as_json: bool) -> None:
+    """Hold a list of the sample city against what was planted in it."""
+    with ready(READER) as engine, engine.connect() as connection:
+        run = stored.run_of(connection, stored.latest_year(connection) if year is None else year)
+        planted = score.read_truth(settings().home / "sample" / "truth.json", run.year)
+        result = asdict(score.score(stored.items(connection, run.year), planted))
+        if null_cities:
+            result |= _null(connection, run, null_cities)
+    if as_json:
+        print_json(result)
+        return
+    for name, value in result.items():
+        click.echo(f"{name:<20} {value}")
+
+
+def _null(connection: Connection, run: stored.ListRun, cities: int) -> dict[str, int]:
+    problems = locate(connection, run.start, run.end).problems()
+    found = []
+    with progress.shown("没有时令的城市") as bar:
+        bar.total(cities)
+        for number, items in enumerate(score.null_lists(problems, cities, SEED), 1):
+            found.append(items)
+            bar.at(number)
+    return {"null_cities": cities, "null_cities_with_items": sum(map(bool, found)), "null_items": sum(found)}
 
 
 def print_list(items: Sequence[Item], limit: int = 0) -> None:

@@ -21,7 +21,7 @@ from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import actions, clocks, detect
 from gridmgmt.seasonal.expected import Expected, History, fit
 from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed, Tested
-from gridmgmt.seasonal.listing import Line, SeasonLines, within_capacity
+from gridmgmt.seasonal.listing import Line, SeasonLines, between_seasons, within_capacity
 from gridmgmt.seasonal.models import Clock, SeasonalItem, SeasonalVerdict, Verdict
 
 CAPACITY = 2  # items that an area takes on in a 旬, unless a build says otherwise

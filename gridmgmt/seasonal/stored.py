@@ -124,6 +124,14 @@ def years(connection: Connection) -> list[int]:
     return list(connection.scalars(select(SeasonalItem.year).distinct().order_by(SeasonalItem.year.desc())))
 
 
+def latest_year(connection: Connection) -> int:
+    """Return the latest year that has a list; NotFoundError when there is none."""
+    found = years(connection)
+    if not found:
+        raise NotFoundError("there is no list yet; make it with: gridmgmt seasonal build --year YEAR")
+    return found[0]
+
+
 def items(
     connection: Connection,
     year: int | None = None,
