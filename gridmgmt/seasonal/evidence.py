@@ -13,7 +13,6 @@ from sqlalchemy import Connection, select, text
 
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.assign import PointAssigner
-from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.incidents import pool
 from gridmgmt.seasonal import clocks, stored
@@ -32,8 +31,8 @@ _METRES_A_DEGREE = 111_195.0
 class Season:
     """One past season: its window, and the problems in bins around it.
 
-    `problems` has NaN where the matters of the list do not reach; `inside` and `told` are problems and matters
-    in the window.
+    `problems` has NaN where the matters of the list do not reach; `inside` and `told` are problems and
+    matters in the window.
     """
 
     year: int
@@ -116,9 +115,9 @@ def read(
     run: ListRun,
     *,
     beside: Sequence[str] = (),
-    spots_in: str | None = None,
+    spots_in: Collection[str] = (),
 ) -> Evidence:
-    """Return what an item rests on; problems are placed on the map inside `spots_in` alone (None: nowhere).
+    """Return what an item rests on; problems are placed on the map inside `spots_in` alone.
 
     Two queries: the matters of the category in the list's period, and the areas listed for the same season.
     """
@@ -141,7 +140,7 @@ def read(
     )  # fmt: skip
     shown = matters.first & inside.any(axis=0) & mine
     codes, counts = np.unique(matters.grid[shown], return_counts=True)
-    placed = shown & _within(matters.grid, [] if spots_in is None else [spots_in])
+    placed = shown & _within(matters.grid, spots_in)
     return Evidence(
         bin_days=bin_days,
         offsets=offsets,
@@ -178,16 +177,16 @@ def bins_of(length: int) -> tuple[int, np.ndarray]:
 
 
 def spots(lon: FloatArray, lat: FloatArray, metres: float = SPOT_METRES) -> tuple[Spot, ...]:
-    """Return points gathered into squares of at least `metres`, each by its middle and its number of points.
+    """Return points gathered into squares of `metres`, each by its middle and its number of points.
 
-    Squares are the same whatever the points, so that one door cannot be told from its neighbours by asking twice.
+    Over a wide stretch squares are twice, four times, … as long. Where they begin does not hang on the
+    points: a door cannot be told from its neighbours by looking again with other filters.
     """
     if not len(lon):
         return ()
     extent = max(np.ptp(lat), np.ptp(lon) * np.cos(np.radians(lat.mean()))) * _METRES_A_DEGREE
-    side = max(metres, extent / SPOTS_ACROSS)
-    # By whole degrees of latitude: where a square begins must not hang on which points there are.
-    east = side / (_METRES_A_DEGREE * np.cos(np.radians(np.rint(lat.mean()))))
+    side = metres * 2.0 ** max(0, np.ceil(np.log2(max(extent, 1) / SPOTS_ACROSS / metres)))
+    east = side / (_METRES_A_DEGREE * np.cos(np.radians(np.rint(lat.mean()))))  # by whole degrees
     north = side / _METRES_A_DEGREE
     cells = np.stack([np.floor(lon / east), np.floor(lat / north)], axis=1)
     found, counts = np.unique(cells, axis=0, return_counts=True)
@@ -279,6 +278,3 @@ def _expected(seasons: Sequence[Season], one: Item, bin_days: int, offsets: np.n
 def _beside(code: str, matters: _Pool, inside: np.ndarray, listed: Collection[str]) -> Beside:
     here = matters.first & _within(matters.grid, [code])
     return Beside(code, tuple(int(row) for row in (inside & here).sum(axis=1)), code in listed)
-
-
-LEVEL_OF = {digits: level for level, digits in DIGITS.items()}

@@ -8,66 +8,21 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-import shapely
 from click.testing import CliRunner
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from gridmgmt.cli.backtest import command
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.seasonal import backtest
 from gridmgmt.seasonal.baselines import NAMES
 
-SIDE, STEP = 8, 0.01
-YEARS = (2022, 2023, 2024, 2025)
-VILLAGES = ("990101001001", "990101002001")
-
-
-def code(cell: int) -> str:
-    """The north and the south are a town each."""
-    half = SIDE * SIDE // 2
-    return f"{VILLAGES[cell // half]}{cell % half + 1:03d}"
-
-
-def middle(cell: int) -> tuple[float, float]:
-    return 114 + (cell % SIDE + 0.5) * STEP, 33 - (cell // SIDE + 0.5) * STEP
+from .land import SIDE, YEARS, build_land, write
 
 
 @pytest.fixture
 def town(engine: Engine) -> Engine:
     """Land and code list, without any matter."""
-    with engine.begin() as connection:
-        divisions = [("990101", "样例县", "county", None)]
-        for village in VILLAGES:
-            divisions += [(village[:9], "镇", "town", "990101"), (village, "村", "village", village[:9])]
-        for row in divisions:
-            connection.execute(
-                text("INSERT INTO division VALUES (:a, :b, :c, :d, NULL)"),
-                dict(zip("abcd", row, strict=True)),
-            )
-        grids = []
-        for cell in range(SIDE * SIDE):
-            x, y = middle(cell)
-            half = STEP / 2
-            square = shapely.MultiPolygon([shapely.box(x - half, y - half, x + half, y + half)])
-            grids.append({"code": code(cell), "village": code(cell)[:12], "geom": square.wkt})
-        connection.execute(
-            text(
-                "INSERT INTO grid (code15, name, kind, village, geom, valid_from) VALUES "
-                "(:code, :code, 'base', :village, ST_GeomFromText(:geom, 4490), '2020-01-01')"
-            ),
-            grids,
-        )
-        connection.execute(
-            text(
-                "INSERT INTO category (code, name, parent) VALUES ('01', '环境', NULL), "
-                "('0101', '噪声', '01'), ('0102', '积水', '01'), ('0103', '从未发生', '01')"
-            )
-        )
-        connection.execute(
-            text("INSERT INTO import_run (kind, file, sha256, counts) VALUES ('incidents', 'f', 'x', '{}')")
-        )
-        for year in YEARS:
-            connection.execute(text("SELECT ensure_incident_year(:year)"), {"year": year})
+    build_land(engine)
     return engine
 
 
@@ -84,24 +39,6 @@ def city(town: Engine) -> Engine:
                 matters += [("0102", cell, date(year, 7, 1) + timedelta(int(day))) for day in water]
     write(town, matters)
     return town
-
-
-def write(engine: Engine, matters: list[tuple[str, int, date]]) -> None:
-    """Write matters in the middle of their cells."""
-    category, cell, day = zip(*matters, strict=True)
-    lon, lat = zip(*map(middle, cell), strict=True)
-    with engine.begin() as connection:
-        connection.execute(
-            text("""
-            INSERT INTO incident (source, external_id, category, occurred_at, occurred_on, reported_at, geom,
-                status, digest)
-            SELECT 't', gen_random_uuid(), c, d, d, d, ST_SetSRID(ST_Point(x, y), 4490), 'closed',
-                gen_random_uuid()
-            FROM unnest(CAST(:category AS text[]), CAST(:day AS date[]), CAST(:lon AS float[]),
-                CAST(:lat AS float[])) AS m(c, d, x, y)
-            """),
-            {"category": list(category), "day": list(day), "lon": list(lon), "lat": list(lat)},
-        )
 
 
 def test_a_backtest_says_which_categories_have_a_season_and_scores_them_beside_the_baselines(

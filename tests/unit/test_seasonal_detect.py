@@ -100,10 +100,19 @@ def test_only_whole_occurrences_of_a_window_count_as_evidence() -> None:
     assert [(ends - starts).astype(int).tolist()] == [[29, 29]]
 
 
-def test_next_season_is_expected_like_the_past_ones_with_an_honest_interval() -> None:
+def test_a_window_is_kept_when_most_years_may_be_left_out_one_by_one() -> None:
     rng = np.random.default_rng(6)
-    past = rng.poisson(6.0, (4000, 4))
-    mean, low, high = detect.expected_next(past)
-    coming = rng.poisson(6.0, 4000)
-    assert abs(mean.mean() - 6.0) < 0.1
-    assert 0.90 <= ((low <= coming) & (coming <= high)).mean() <= 0.97
+    july = [date(year, 7, 1) for year in range(2022, 2026)]
+    (season,) = detect.find_seasons(
+        np.concatenate([spread(rng, 300), around(rng, july, 20, 40)]), DAYS, seed=1
+    )
+    assert (season.stable, season.bins.tolist()) == (4, [18, 19])
+    # Two summers with all of it in one of them: the other cannot be told from it, and it does not come back.
+    once = np.concatenate([spread(rng, 300), around(rng, july[:1], 20, 160)])
+    assert detect.find_seasons(once, DAYS, seed=1) == []
+
+
+def test_no_clock_is_chosen_where_none_predicts() -> None:
+    rng = np.random.default_rng(7)
+    chosen = [detect.choose_clock(spread(rng, 400), DAYS) for _ in range(40)]
+    assert sum(clock is not None for clock in chosen) <= 2
