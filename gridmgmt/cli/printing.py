@@ -1,13 +1,17 @@
-"""What several commands print the same way: JSON and tables."""
+"""What several commands print or write the same way: JSON, tables, whole files."""
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Literal
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+from gridmgmt.errors import FileError
 
 WIDTH = 160
 
@@ -36,3 +40,15 @@ def print_table(table: Table) -> None:
     """Print a table as wide as the terminal, or wide enough for Chinese text where there is none."""
     console = Console()
     (console if console.is_terminal else Console(width=WIDTH)).print(table)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; FileError when it cannot be written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as why:
+        raise FileError(path, "out", why.strerror, "a path that can be written") from why
+    finally:
+        partial.unlink(missing_ok=True)

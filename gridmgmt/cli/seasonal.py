@@ -9,12 +9,14 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from gridmgmt.cli.database import ready
-from gridmgmt.cli.printing import new_table, print_json, print_table
+from gridmgmt.cli.pool import pool
+from gridmgmt.cli.printing import new_table, print_json, print_table, write_whole
 from gridmgmt.config import SEED, settings
 from gridmgmt.db.engine import READER
+from gridmgmt.errors import ConflictError
 from gridmgmt.hotspots.cube import locate
 from gridmgmt.importing import progress
-from gridmgmt.seasonal import score, service, stored
+from gridmgmt.seasonal import actions, score, service, stored
 from gridmgmt.seasonal.stored import Item
 
 
@@ -42,6 +44,23 @@ def build(year: int, capacity: int, as_json: bool) -> None:
         f"\n有时令 {built.seasonal} 类，没有时令规律 {built.no_season} 类，"
         f"数量不足 {built.not_enough} 类，没有诉求 {built.no_matters} 类。"
     )
+
+
+@seasonal.command("actions")
+@click.option("--copy", is_flag=True, help="Put a copy into the home folder, to be edited there.")
+def show_actions(copy: bool) -> None:
+    """Show the library of actions: what is done about which categories, and how long before."""
+    own = settings().home / actions.NAME
+    if copy:
+        if own.exists():
+            raise ConflictError(f"{own} is there already; edit it, or move it away first")
+        write_whole(own, actions.OURS.read_bytes())
+    found = actions.library()
+    table = new_table(f"措施库 {found.path}", ("类别词或代码", "#提前天数", "提前做什么"))
+    for action in (*found.actions, found.default):
+        lead = "由往年数据定" if action.lead_days is None else str(action.lead_days)
+        table.add_row("、".join((*action.words, *action.categories)) or "其他", lead, action.text)
+    print_table(table)
 
 
 @seasonal.command("show")
@@ -89,6 +108,9 @@ def _null(connection: Connection, run: stored.ListRun, cities: int) -> dict[str,
     return {"null_cities": cities, "null_cities_with_items": sum(map(bool, found)), "null_items": sum(found)}
 
 
+seasonal.add_command(pool)
+
+
 def print_list(items: Sequence[Item], limit: int = 0) -> None:
     """Print one line a season, then the items; says what it left out."""
     if not items:
@@ -98,6 +120,9 @@ def print_list(items: Sequence[Item], limit: int = 0) -> None:
     print_table(_seasons_table(items))
     click.echo()
     print_table(_items_table(items[: limit or None]))
+    cut = sum(item.cut for item in items)
+    if cut:
+        click.echo(f"其中 {cut} 项超出所在地方每旬的承载，未列入下发")
     left = len(items) - limit if limit else 0
     more = f"，另有 {left} 项未列出: gridmgmt seasonal show --year {year} --area 代码" if left > 0 else ""
     click.echo(f"共 {len(items)} 项{more}")
@@ -137,7 +162,7 @@ def _items_table(items: Sequence[Item]) -> Table:
             _day(item.act_by, item.year),
             f"{item.start_on:%m-%d}—{item.end_on:%m-%d}",
             item.category_name,
-            item.area_name,
+            item.area_name + ("（超出承载）" if item.cut else ""),
             f"{item.expected:.0f}（{item.expected_low:.0f}–{item.expected_high:.0f}）",
             f"{item.ratio:.1f}",
             item.confidence,

@@ -5,14 +5,70 @@ problem that an earlier one of the same category opened within `FOLD_METRES` and
 than that opens a new one, so that a place with trouble all summer stays a place with much trouble.
 """
 
+from dataclasses import dataclass
+from datetime import date
+
 import numpy as np
 from scipy.spatial import cKDTree
+from sqlalchemy import Connection
 
 from gridmgmt.errors import InputError
+from gridmgmt.incidents import service
 
 FOLD_METRES = 50.0
 FOLD_DAYS = 14
 _METRES_A_DEGREE = 111_195.0
+
+
+@dataclass(frozen=True)
+class IssuePool:
+    """The problems of a period, `n` of them, in order of the matter that opened each.
+
+    Attributes
+    ----------
+    id : of the matter that opened it, shape (n,)
+    lon, lat : its place, degrees, NaN without one
+    category : index into `categories`
+    first_day, last_day : on which it was told first and last, datetime64[D]
+    told : how many matters told of it
+    channels : names of the channels that they came by, one tuple a problem
+    """
+
+    id: np.ndarray
+    lon: np.ndarray
+    lat: np.ndarray
+    category: np.ndarray
+    first_day: np.ndarray
+    last_day: np.ndarray
+    told: np.ndarray
+    channels: tuple[tuple[str, ...], ...]
+    categories: tuple[str, ...]
+
+
+def issue_pool(connection: Connection, start: date, end: date) -> IssuePool:
+    """Return the problems that were opened from `start` to `end`, with all that tells of them kept."""
+    found = service.matters(connection, start, end)
+    opened, of_matter = np.unique(
+        problems(found.lon, found.lat, found.category, found.day), return_inverse=True
+    )
+    last = np.full(len(opened), np.datetime64(start, "D"))
+    np.maximum.at(last, of_matter, found.day)
+    known = found.channel >= 0
+    pairs = np.unique(np.stack([of_matter[known], found.channel[known]], axis=1), axis=0)
+    by_problem: list[list[str]] = [[] for _ in opened]
+    for problem, channel in pairs.tolist():
+        by_problem[problem].append(found.channels[channel])
+    return IssuePool(
+        id=found.id[opened],
+        lon=found.lon[opened],
+        lat=found.lat[opened],
+        category=found.category[opened],
+        first_day=found.day[opened],
+        last_day=last,
+        told=np.bincount(of_matter, minlength=len(opened)),
+        channels=tuple(map(tuple, by_problem)),
+        categories=found.categories,
+    )
 
 
 def problems(lon: np.ndarray, lat: np.ndarray, category: np.ndarray, day: np.ndarray) -> np.ndarray:

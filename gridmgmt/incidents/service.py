@@ -55,12 +55,15 @@ class Categories:
 class Matters:
     """Matters of a period: `n` rows, one each, ordered by id."""
 
+    id: np.ndarray  # (n,)
     lon: np.ndarray  # (n,) degrees CGCS2000, NaN without a place
     lat: np.ndarray  # (n,)
     category: np.ndarray  # (n,) index into `categories`
     day: np.ndarray  # (n,) datetime64[D], the local day on which it occurred
     recorded: np.ndarray  # (n,) id of the base grid in force there when it was reported, -1 for none
+    channel: np.ndarray  # (n,) index into `channels`, -1 for none
     categories: tuple[str, ...]
+    channels: tuple[str, ...]
 
 
 def categories(connection: Connection) -> Categories:
@@ -84,7 +87,7 @@ def matters(connection: Connection, start: date, end: date) -> Matters:
     COPY is several times faster than a cursor for the 240,000 rows of a city's four years.
     """
     query = (
-        "COPY (SELECT ST_X(geom) AS lon, ST_Y(geom) AS lat, category, "
+        "COPY (SELECT id, ST_X(geom) AS lon, ST_Y(geom) AS lat, category, coalesce(channel, '') AS channel, "
         "occurred_on - DATE '1970-01-01' AS day, coalesce(grid_id, -1) AS recorded "
         f"FROM incident WHERE occurred_on BETWEEN '{start.isoformat()}' AND '{end.isoformat()}' ORDER BY id) "
         "TO STDOUT (FORMAT csv, HEADER)"
@@ -93,30 +96,43 @@ def matters(connection: Connection, start: date, end: date) -> Matters:
     cursor: Any = connection.connection.cursor()  # psycopg2's own, which knows COPY
     cursor.copy_expert(query, buffer)
     types = {
+        "id": pa.int64(),
         "lon": pa.float64(),
         "lat": pa.float64(),
         "category": pa.string(),
+        "channel": pa.string(),
         "day": pa.int32(),
         "recorded": pa.int32(),
     }
     table = pacsv.read_csv(
-        pa.BufferReader(buffer.getbuffer()), convert_options=pacsv.ConvertOptions(column_types=types)
+        pa.BufferReader(buffer.getbuffer()),
+        convert_options=pacsv.ConvertOptions(column_types=types, strings_can_be_null=False),
     )
-    category = table["category"].combine_chunks().dictionary_encode()
-    known = category.dictionary.to_pylist()
-    order = np.argsort(known)
-    rank = np.empty(len(known), dtype=np.int64)
-    rank[order] = np.arange(len(known))
+    category, categories = _coded(table["category"])
+    channel, channels = _coded(table["channel"])
+    without = int(bool(channels) and channels[0] == "")  # '' sorts first, and stands for none
     return Matters(
+        id=table["id"].to_numpy(),
         lon=_floats(table["lon"]),
         lat=_floats(table["lat"]),
-        category=rank[category.indices.to_numpy(zero_copy_only=False)]
-        if known
-        else np.empty(0, dtype=np.int64),
+        category=category,
         day=table["day"].to_numpy().astype("datetime64[D]"),
         recorded=table["recorded"].to_numpy(),
-        categories=tuple(known[i] for i in order),
+        channel=channel - without,
+        categories=categories,
+        channels=channels[without:],
     )
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the place of every text among the sorted different ones, and those."""
+    found = column.combine_chunks().dictionary_encode()
+    known = found.dictionary.to_pylist()
+    order = sorted(range(len(known)), key=known.__getitem__)
+    rank = np.empty(len(known), dtype=np.int64)
+    rank[order] = np.arange(len(known))
+    index = found.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return rank[index], tuple(known[place] for place in order)
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
