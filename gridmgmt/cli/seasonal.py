@@ -9,6 +9,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.export import export
 from gridmgmt.cli.pool import pool
 from gridmgmt.cli.printing import new_table, print_json, print_table, write_whole
 from gridmgmt.config import SEED, settings
@@ -41,7 +42,7 @@ def build(year: int, capacity: int, as_json: bool) -> None:
     click.echo(
         f"{year} 年时令清单：{built.items} 项；另有 {built.cut} 项超出每处每旬 {capacity} 项的承载。"
         f"\n问题库：{built.told} 件诉求，合并重复后 {built.problems} 个问题。"
-        f"\n有时令 {built.seasonal} 类，没有时令规律 {built.no_season} 类，"
+        f"\n有时令 {built.seasonal} 类，有起伏但不够突出 {built.weak} 类，没有时令规律 {built.no_season} 类，"
         f"数量不足 {built.not_enough} 类，没有诉求 {built.no_matters} 类。"
     )
 
@@ -108,7 +109,8 @@ def _null(connection: Connection, run: stored.ListRun, cities: int) -> dict[str,
     return {"null_cities": cities, "null_cities_with_items": sum(map(bool, found)), "null_items": sum(found)}
 
 
-seasonal.add_command(pool)
+for command in (pool, export):
+    seasonal.add_command(command)
 
 
 def print_list(items: Sequence[Item], limit: int = 0) -> None:

@@ -54,11 +54,14 @@ class Spot:
 
 @dataclass(frozen=True)
 class Beside:
-    """An area of the same level: problems in the same window of each past season."""
+    """An area: problems in the same window of each past season, all of it counted.
+
+    `listed` says whether this season is in the list for it: itself, parts (some of its own), or no.
+    """
 
     code: str
     inside: tuple[int, ...]
-    listed: bool
+    listed: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Evidence:
         to the item's expectation
     by_grid : problems in the windows, all seasons together, by grid of today inside the item's area
     apart : finer areas that have an item of their own for this season, whose problems are not counted here
-    spots : where the problems were, to `SPOT_METRES`; empty unless asked for
+    spots, spot_metres : where the problems were, to squares of this side; empty unless asked for
     own, beside : the item's area, all of it, and others to compare it with
     """
 
@@ -84,6 +87,7 @@ class Evidence:
     by_grid: dict[str, int]
     apart: tuple[str, ...]
     spots: tuple[Spot, ...]
+    spot_metres: float
     own: Beside
     beside: tuple[Beside, ...]
 
@@ -141,6 +145,7 @@ def read(
     shown = matters.first & inside.any(axis=0) & mine
     codes, counts = np.unique(matters.grid[shown], return_counts=True)
     placed = shown & _within(matters.grid, spots_in)
+    gathered, side = spots(matters.lon[placed], matters.lat[placed])
     return Evidence(
         bin_days=bin_days,
         offsets=offsets,
@@ -148,7 +153,8 @@ def read(
         expected=_expected(seasons, one, bin_days, offsets),
         by_grid=dict(zip(codes.tolist(), counts.tolist(), strict=True)),
         apart=apart,
-        spots=spots(matters.lon[placed], matters.lat[placed]),
+        spots=gathered,
+        spot_metres=side,
         own=_beside(one.area, matters, inside, listed),
         beside=tuple(_beside(code, matters, inside, listed) for code in beside),
     )
@@ -176,24 +182,25 @@ def bins_of(length: int) -> tuple[int, np.ndarray]:
     return days, np.arange(-across, 2 * across) * days
 
 
-def spots(lon: FloatArray, lat: FloatArray, metres: float = SPOT_METRES) -> tuple[Spot, ...]:
-    """Return points gathered into squares of `metres`, each by its middle and its number of points.
+def spots(lon: FloatArray, lat: FloatArray) -> tuple[tuple[Spot, ...], float]:
+    """Return points gathered into squares, each by its middle and its number of points, and their side.
 
-    Over a wide stretch squares are twice, four times, … as long. Where they begin does not hang on the
-    points: a door cannot be told from its neighbours by looking again with other filters.
+    Squares are `SPOT_METRES` long; over a wide stretch twice, four times, … as long. Where they begin does
+    not hang on the points: a door cannot be told from its neighbours by looking again with other filters.
     """
     if not len(lon):
-        return ()
+        return (), SPOT_METRES
     extent = max(np.ptp(lat), np.ptp(lon) * np.cos(np.radians(lat.mean()))) * _METRES_A_DEGREE
-    side = metres * 2.0 ** max(0, np.ceil(np.log2(max(extent, 1) / SPOTS_ACROSS / metres)))
+    side = SPOT_METRES * 2.0 ** max(0, np.ceil(np.log2(max(extent, 1) / SPOTS_ACROSS / SPOT_METRES)))
     east = side / (_METRES_A_DEGREE * np.cos(np.radians(np.rint(lat.mean()))))  # by whole degrees
     north = side / _METRES_A_DEGREE
     cells = np.stack([np.floor(lon / east), np.floor(lat / north)], axis=1)
     found, counts = np.unique(cells, axis=0, return_counts=True)
-    return tuple(
+    gathered = (
         Spot(float((x + 0.5) * east), float((y + 0.5) * north), int(n))
         for (x, y), n in zip(found, counts, strict=True)
     )
+    return tuple(gathered), side
 
 
 def alike(code: str, sizes: Mapping[str, tuple[int, float]], number: int = ALIKE) -> list[str]:
@@ -277,4 +284,6 @@ def _expected(seasons: Sequence[Season], one: Item, bin_days: int, offsets: np.n
 
 def _beside(code: str, matters: _Pool, inside: np.ndarray, listed: Collection[str]) -> Beside:
     here = matters.first & _within(matters.grid, [code])
-    return Beside(code, tuple(int(row) for row in (inside & here).sum(axis=1)), code in listed)
+    parts = any(each.startswith(code) for each in listed)
+    how = "itself" if code in listed else "parts" if parts else "no"
+    return Beside(code, tuple(int(row) for row in (inside & here).sum(axis=1)), how)

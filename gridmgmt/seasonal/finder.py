@@ -111,7 +111,7 @@ class Finder:
         return detect.find_seasons(self.located.day[rows], self.days, self.seed)
 
     def _scan(self) -> tuple[dict[int, float], np.ndarray]:
-        """Return the q-value of each category with enough matters, and the matters of areas that stand out."""
+        """Return the q-value of each category with enough matters, and the matters that stand out."""
         tables = [self._pairs(level) for level in SCANNED]
         category = np.concatenate([table.category for table in tables])
         chosen = np.zeros(len(self.located.category), dtype=bool)
@@ -120,6 +120,7 @@ class Finder:
         stands_out, q = detect.significant_pairs(
             np.concatenate([table.counts for table in tables]),
             category,
+            np.repeat(np.arange(len(tables)), [len(table.category) for table in tables]),
             detect.exposure_of(Clock.GREGORIAN, self.days),
             replications=REPLICATIONS,
             seed=self.seed,

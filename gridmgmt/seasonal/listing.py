@@ -78,7 +78,11 @@ class SeasonLines:
         self.row_of_grid = told.areas("grid")[1]
 
     def lines(self, year: int) -> list[Line]:
-        """Return the lines for a year; none when the window does not fall into it (a lunar one may not)."""
+        """Return the lines for a year; none when the window does not fall into it (a lunar one may not).
+
+        Of many areas with a weak season, those pass the tests that happened to have a strong one. So an item
+        must also be expected to have it: half as many again as usual, by the model that knows of the others.
+        """
         season = self.candidate.season
         try:
             span = clocks.window_in_year(season.clock, year, season.start, season.length)
@@ -86,7 +90,8 @@ class SeasonLines:
             return []
         mean = self.fitted.over(span.start, span.end)
         told = self._told()
-        return [self._line(one, span, mean, told) for one in self.listed]
+        lines = [self._line(one, span, mean, told) for one in self.listed]
+        return [line for line in lines if line.expected >= detect.MIN_RATIO * line.usual]
 
     def _line(self, one: Listed, span: clocks.Span, mean: FloatArray, told: np.ndarray) -> Line:
         rows = self.row_of_grid[one.grids]

@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     """What a list says about a category: that there is no season is a result too."""
 
     SEASONAL = "seasonal"
+    WEAK = "weak"
     NO_SEASON = "no_season"
     NOT_ENOUGH = "not_enough"
     NO_MATTERS = "no_matters"
@@ -34,6 +35,7 @@ class Verdict(StrEnum):
 
 VERDICT_NAMES = {
     Verdict.SEASONAL: "有时令",
+    Verdict.WEAK: "有起伏，不够突出",
     Verdict.NO_SEASON: "没有时令规律",
     Verdict.NOT_ENOUGH: "数量不足，不下结论",
     Verdict.NO_MATTERS: "没有诉求",

@@ -35,7 +35,7 @@ class Built:
     ----------
     items, cut : on the list, and those beyond what their areas can do
     told, problems : matters that it rests on, before and after duplicates were folded
-    seasonal, no_season, not_enough, no_matters : categories by what was found
+    seasonal, weak, no_season, not_enough, no_matters : categories by what was found
     """
 
     run_id: int
@@ -44,6 +44,7 @@ class Built:
     told: int
     problems: int
     seasonal: int
+    weak: int
     no_season: int
     not_enough: int
     no_matters: int
@@ -89,7 +90,7 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
     found = Counter(verdicts.values())
     return Built(
         run_id, len(lines) - cut, cut, len(told.day), len(problems.day), found[Verdict.SEASONAL],
-        found[Verdict.NO_SEASON], found[Verdict.NOT_ENOUGH], found[Verdict.NO_MATTERS],
+        found[Verdict.WEAK], found[Verdict.NO_SEASON], found[Verdict.NOT_ENOUGH], found[Verdict.NO_MATTERS],
     )  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def _store_verdicts(
     rows = []
     for code in sorted({*tested, *incidents.categories(connection).leaves()}):
         found = tested.get(code, Tested(0))
-        verdicts[code] = _verdict(code in listed, found)
+        verdicts[code] = _verdict(code in listed, found, seen.get(code, 0))
         rows.append(
             {
                 "run_id": run_id, "category": code, "verdict": verdicts[code], "problems": found.matters,
@@ -204,12 +205,15 @@ def _store_verdicts(
     return verdicts
 
 
-def _verdict(listed: bool, found: Tested) -> Verdict:
+def _verdict(listed: bool, found: Tested, told: int) -> Verdict:
     if listed:
         return Verdict.SEASONAL
-    if not found.matters:
+    if not told:
         return Verdict.NO_MATTERS
-    return Verdict.NOT_ENOUGH if found.q_scan is None else Verdict.NO_SEASON
+    if found.q_scan is None or found.p_harmonic is None:
+        return Verdict.NOT_ENOUGH
+    # A season is there, but in no area half as frequent again as usual, or not every year.
+    return Verdict.WEAK if max(found.q_scan, found.p_harmonic) <= ALPHA else Verdict.NO_SEASON
 
 
 def _store_cells(

@@ -3,6 +3,7 @@
 A year is b bins in a circle (36 xun, 24 solar terms, 12 months); the last bin is followed by the first.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,7 @@ def circular_scan_many(
     max_length: int | None = None,
     min_length: int = 1,
     stop_after: int | None = 10,
+    bounded_tail: bool = False,
 ) -> Windows:
     """Return the best window of every row, as `circular_scan` would, quickly for thousands of rows.
 
@@ -136,6 +138,9 @@ def circular_scan_many(
     exposure : shape (b,) for all rows, or (k, b)
     replications, seed, max_length, min_length : as `circular_scan`
     stop_after : h, at least 1, or None
+    bounded_tail : where no replication reached a row's maximum, p is 1 / (R + 1), however clear the row. With
+        this it is less when a bound that needs no drawing says so: the chances of all windows to be as
+        extreme, added up (Bonferroni), each by a geometric bound on its binomial tail. It is never too small.
 
     Raises
     ------
@@ -160,8 +165,8 @@ def circular_scan_many(
 
     def work(first: int, last: int) -> None:
         _scan_rows(
-            first, last, table, shares, outside, shortest, longest, replications, stop, key, logs,
-            start, length, ratio, p, draws,
+            first, last, table, shares, outside, shortest, longest, replications, stop, bounded_tail, key,
+            logs, start, length, ratio, p, draws,
         )  # fmt: skip
 
     in_blocks(work, k, _ROWS)
@@ -247,6 +252,7 @@ def _scan_rows(
     longest: Any,
     replications: Any,
     stop: Any,
+    bounded_tail: Any,
     key: Any,
     logs: Any,
     start: Any,
@@ -294,6 +300,8 @@ def _scan_rows(
         draws[row] = done
         # Stopped early, also at the very last draw: h / l. Otherwise (1 + #) / (R + 1).
         p[row] = reached / done if reached == stop else (1.0 + reached) / (replications + 1.0)
+        if bounded_tail and reached == 0:
+            p[row] = min(p[row], _tail_bound(total, inside, needed, shortest, longest))
 
 
 @njit(cache=True, nogil=True)
@@ -333,6 +341,25 @@ def _likelihood_ratio(c: Any, total: Any, share: Any, logs: Any) -> Any:
 def _tolerance(total: Any, logs: Any) -> Any:
     """What rounding may do to a ratio that is a difference of terms of size n log n."""
     return 1e-12 * (1.0 + _n_log_n(total, logs))
+
+
+@njit(cache=True, nogil=True)
+def _tail_bound(total: Any, inside: Any, needed: Any, shortest: Any, longest: Any) -> Any:
+    """No less than the chance that any window reaches its needed count without a season.
+
+    Of a binomial, P(X >= c) <= P(X = c) / (1 - r) with r = P(X = c + 1) / P(X = c), for c above the mean.
+    """
+    bound = 0.0
+    for size in range(shortest, longest + 1):
+        for first in range(inside.shape[1]):
+            c, share = needed[size, first], inside[size, first]
+            if c > total or not _scannable(share):
+                continue
+            ways = math.lgamma(total + 1.0) - math.lgamma(c + 1.0) - math.lgamma(total - c + 1.0)
+            at_c = np.exp(ways + c * np.log(share) + (total - c) * np.log(1.0 - share))
+            shrinks = (total - c) * share / ((c + 1.0) * (1.0 - share))
+            bound += at_c / (1.0 - shrinks) if shrinks < 1.0 else 1.0
+    return bound
 
 
 @njit(cache=True, nogil=True)

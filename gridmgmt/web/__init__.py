@@ -14,6 +14,7 @@ from gridmgmt.web import (
     access,
     admin,
     data,
+    download,
     faults,
     files,
     grid,
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     CSRFProtect(app)
     access.install(app)
     throttle.install(app, chosen)
-    for module in (files, login, overview, seasonal, grid, admin, data):
+    for module in (files, login, overview, seasonal, download, grid, admin, data):
         app.register_blueprint(module.pages)
     return app
 

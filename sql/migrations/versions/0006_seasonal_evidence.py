@@ -26,7 +26,7 @@ def upgrade() -> None:
         {RUN.format("seasonal_verdict")},
         category text NOT NULL CONSTRAINT fk_seasonal_verdict_category_category REFERENCES category,
         verdict text NOT NULL CONSTRAINT ck_seasonal_verdict_verdict
-            CHECK (verdict IN ('seasonal', 'no_season', 'not_enough', 'no_matters')),
+            CHECK (verdict IN ('seasonal', 'weak', 'no_season', 'not_enough', 'no_matters')),
         problems integer NOT NULL,
         told integer NOT NULL,
         clock text CONSTRAINT ck_seasonal_verdict_clock CHECK (clock IN ('gregorian', 'solar_term', 'lunar')),
