@@ -20,7 +20,7 @@ EXTRA_WORDS = {"outside": "outside every grid", "without_place": "without a plac
 
 @click.group("import")
 def imports() -> None:
-    """Import files: divisions, categories, grids, workers, roster, incidents, layers.
+    """Import files: divisions, categories, grids, workers, roster, incidents, layers, tasks.
 
     Rows that cannot be taken are told with their reason, and the others are imported: the command succeeds
     when the file could be read. --rejects writes all rejected rows to a file.
@@ -165,6 +165,12 @@ def _incidents() -> Importer:
     return import_incidents
 
 
+def _tasks() -> Importer:
+    from gridmgmt.seasonal.tasks.importer import import_tasks
+
+    return import_tasks
+
+
 def _place_again(engine: Engine) -> None:
     """Put matters and buildings into the grids that have just been imported."""
     from gridmgmt.households.assignment import reassign_buildings
@@ -181,6 +187,7 @@ _command("grids", _grids, "Grids as GeoJSON, GeoPackage or Shapefile; matters ar
 _command("workers", _workers, "Grid workers and where they work.")
 _command("incidents", _incidents, "Matters: CSV, XLSX or Parquet; idempotent on source and external id.")
 _command("layers", _layers, "Lines and areas that help to read the map.")
+_command("tasks", _tasks, "Work of the seasonal list done elsewhere: year, area, category, done_on, note.")
 
 
 @imports.command("roster")

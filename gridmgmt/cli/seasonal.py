@@ -12,12 +12,14 @@ from gridmgmt.cli.database import ready
 from gridmgmt.cli.export import export
 from gridmgmt.cli.pool import pool
 from gridmgmt.cli.printing import new_table, print_json, print_table, write_whole
+from gridmgmt.cli.tasks import tasks
 from gridmgmt.config import SEED, settings
 from gridmgmt.db.engine import READER
 from gridmgmt.errors import ConflictError
 from gridmgmt.hotspots.cube import locate
 from gridmgmt.importing import progress
 from gridmgmt.seasonal import actions, score, service, stored
+from gridmgmt.seasonal.models import CLOCK_NAMES, VERDICT_NAMES
 from gridmgmt.seasonal.stored import Item
 
 
@@ -79,6 +81,36 @@ def show(year: int | None, area: str | None, limit: int, as_json: bool) -> None:
     print_list(items, limit)
 
 
+@seasonal.command("verdicts")
+@click.option("--year", type=int, help="Default: the latest list.")
+@click.option("--json", "as_json", is_flag=True)
+def show_verdicts(year: int | None, as_json: bool) -> None:
+    """Print what the list says about every category: that there is no season is a result too."""
+    with ready(READER) as engine, engine.connect() as connection:
+        run = stored.run_of(connection, stored.latest_year(connection) if year is None else year)
+        found = stored.verdicts(connection, run)
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    table = new_table(
+        f"{run.year} 年清单对各类的结论（{run.start} 至 {run.end}）",
+        ("代码", "类别", "结论", "#诉求", "#问题", "历法", "#q 扫描", "#p 谐波", "#p W-E", "#去一年成立"),
+    )
+    for each in found:
+        numbers = (each.q_scan, each.p_harmonic, each.p_walter_elwood)
+        table.add_row(
+            each.category,
+            each.category_name,
+            VERDICT_NAMES[each.verdict],
+            str(each.told),
+            str(each.problems),
+            CLOCK_NAMES[each.clock] if each.clock else "",
+            *("" if value is None else f"{value:.3f}" for value in numbers),
+            "" if each.stable is None else str(each.stable),
+        )
+    print_table(table)
+
+
 @seasonal.command("score")
 @click.option("--year", type=int, help="Default: the latest list.")
 @click.option("--null", "null_cities", type=int, default=0, help="Also run N cities without any season.")
@@ -109,7 +141,7 @@ def _null(connection: Connection, run: stored.ListRun, cities: int) -> dict[str,
     return {"null_cities": cities, "null_cities_with_items": sum(map(bool, found)), "null_items": sum(found)}
 
 
-for command in (pool, export):
+for command in (pool, export, tasks):
     seasonal.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -11,6 +11,7 @@ from gridmgmt.config import Settings, settings
 from gridmgmt.db.cluster import DATABASE, Cluster
 
 READER = "gridmgmt_reader"
+WRITER = "gridmgmt_writer"
 
 
 def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> Engine:
@@ -29,6 +30,19 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
             connection.commit()
 
     return engine
+
+
+@contextmanager
+def acting(engine: Engine, username: str, area: str) -> Iterator[Connection]:
+    """Give a transaction that knows who acts and in which area ('' for the whole city).
+
+    Row policies of the writer's role read both; they end with the transaction, so that a pooled connection
+    carries nobody's rights to the next request.
+    """
+    with engine.begin() as connection:
+        statement = text("SELECT set_config('app.user', :user, true), set_config('app.area', :area, true)")
+        connection.execute(statement, {"user": username, "area": area})
+        yield connection
 
 
 @contextmanager

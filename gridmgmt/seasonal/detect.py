@@ -270,25 +270,65 @@ class AreaTest:
     stable: np.ndarray  # (n,) past seasons without any one of which p and ratio would still pass
 
 
-def compare(inside: np.ndarray, outside: np.ndarray, years: np.ndarray, share: float) -> AreaTest:
+def quiet_days(seasons: list[Season], days: np.ndarray) -> np.ndarray:
+    """Return which days lie in no window of any of the seasons, (d,) bool."""
+    inside = [np.isin(place(season.clock, days)[1], season.bins) for season in seasons]
+    return ~np.logical_or.reduce(inside)
+
+
+def clumping(area: np.ndarray, day: np.ndarray, n: int, quiet: np.ndarray, days: np.ndarray) -> float:
+    """Return how many matters come for each that comes by itself, at least 1.
+
+    Pearson's dispersion of the counts of the quiet days by area, year and 旬, each against the mean of its
+    area and year: 1 when matters come singly, about 10 when one event brings ten calls.
+
+    Parameters
+    ----------
+    area, day : of each matter, (k,); only those on quiet days are looked at
+    n : how many areas there are
+    quiet, days : which of the days are quiet, (d,) each
+    """
+    cell = np.unique(days.astype("datetime64[Y]"), return_inverse=True)[1] * BINS[Clock.GREGORIAN]
+    cell += place(Clock.GREGORIAN, days)[1]
+    cells = int(cell.max()) + 1
+    length = np.bincount(cell[quiet], minlength=cells).astype(float)
+    at = (day - days[0]).astype(int)
+    kept = quiet[at]
+    flat = area[kept] * cells + cell[at[kept]]
+    counts = np.bincount(flat, minlength=n * cells).reshape(n, -1, BINS[Clock.GREGORIAN])
+    length = length.reshape(1, -1, BINS[Clock.GREGORIAN])
+    total, of_year = counts.sum(axis=2, keepdims=True), np.maximum(length.sum(axis=2, keepdims=True), 1.0)
+    mean = total * length / of_year
+    squares = np.divide((counts - mean) ** 2, mean, out=np.zeros_like(mean), where=mean > 0).sum()
+    freedom = np.where(total[:, :, 0] > 0, np.maximum((length > 0).sum(axis=2) - 1, 0), 0).sum()
+    return max(1.0, float(squares / freedom)) if freedom else 1.0
+
+
+def compare(
+    inside: np.ndarray, outside: np.ndarray, years: np.ndarray, share: float, clumps: float = 1.0
+) -> AreaTest:
     """Return the one-sided binomial test of each area: are matters denser inside the window than `share`?
 
-    `share` is the window's share of the days that were looked at. Half a matter is added to both sides of
-    the ratio, so that an area without any matter outside is not infinitely seasonal.
+    `share` is the window's share of the days that were looked at; `clumps` matters count as one, because they
+    do not come by themselves. Half a matter is added to both sides of the ratio, so that an area without any
+    matter outside is not infinitely seasonal.
     """
-    p, ratio = _denser(inside, outside, share)
+    p, ratio = _denser(inside, outside, share, clumps)
     wanted = max(MIN_YEARS, int(np.ceil(RECURS_IN * len(years))))
     recurs = (inside > outside).sum(axis=1) >= wanted
     without = [np.arange(len(years)) != year for year in range(len(years))]
-    left = [_denser(inside[:, kept], outside[:, kept], share) for kept in without]
+    left = [_denser(inside[:, kept], outside[:, kept], share, clumps) for kept in without]
     stable = sum(((p_left <= ALPHA) & (r_left >= MIN_RATIO)).astype(int) for p_left, r_left in left)
     return AreaTest(inside, outside, years, p, ratio, recurs, stable + np.zeros(len(p), dtype=int))
 
 
-def _denser(inside: np.ndarray, outside: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+def _denser(
+    inside: np.ndarray, outside: np.ndarray, share: float, clumps: float
+) -> tuple[np.ndarray, np.ndarray]:
     n_in, n_out = inside.sum(axis=1), outside.sum(axis=1)
-    total = np.rint(n_in + n_out * (1 - share) / share)
-    return stats.binom.sf(n_in - 1, total, share), (n_in + 0.5) / (n_out + 0.5)
+    alone = np.floor(n_in / clumps)
+    total = alone + np.rint(n_out / clumps * (1 - share) / share)
+    return stats.binom.sf(alone - 1, total, share), (n_in + 0.5) / (n_out + 0.5)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

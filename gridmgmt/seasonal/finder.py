@@ -21,7 +21,8 @@ class Candidate:
     category: str
     season: detect.Season
     days: np.ndarray  # that were looked at
-    matters: np.ndarray  # rows of `located` that are of this category
+    matters: np.ndarray  # rows of `located` that are of this category and have a place
+    clumps: dict[str, float]  # by level, how many matters come for each that comes by itself
     tests: dict[str, detect.AreaTest]
 
 
@@ -56,6 +57,7 @@ class Tested:
     matters : how many there are, with a place in a grid
     q_scan : of a season anywhere, over all categories
     p_walter_elwood, p_harmonic : of a yearly wave in the matters that stood out, or else in all of them
+    waves : whether the scan and, over all categories that it lets pass, the harmonic test find a season
     clock, stable : of its first season, when there is one
     """
 
@@ -63,6 +65,7 @@ class Tested:
     q_scan: float | None = None
     p_walter_elwood: float | None = None
     p_harmonic: float | None = None
+    waves: bool = False
     clock: Clock | None = None
     stable: int | None = None
 
@@ -92,23 +95,30 @@ class Finder:
 
     def run(self) -> Finding:
         q_scan, stood_out = self._scan()
-        candidates: list[Candidate] = []
+        rows = []
         tested = []
         for category in range(len(self.located.categories)):
             placed = np.flatnonzero((self.located.category == category) & (self.located.grid >= 0))
-            rows = placed[stood_out[placed]]
-            result = self._waves(rows if len(rows) else placed, len(placed))
-            seasons = self._seasons(rows, result)
-            candidates += [self._candidate(category, season) for season in seasons]
-            if seasons:
-                result = replace(result, clock=seasons[0].clock, stable=seasons[0].stable)
-            tested.append(replace(result, q_scan=q_scan.get(category)))
+            rows.append(placed[stood_out[placed]])
+            tested.append(self._tested(placed, rows[-1], q_scan.get(category)))
+        candidates: list[Candidate] = []
+        for category in self._waving(tested):
+            seasons = detect.find_seasons(self.located.day[rows[category]], self.days, self.seed)
+            candidates += self._candidates(category, seasons)
+            tested[category] = replace(
+                tested[category],
+                waves=True,
+                clock=seasons[0].clock if seasons else None,
+                stable=seasons[0].stable if seasons else None,
+            )
         return Finding(self._list(candidates), tested)
 
-    def _seasons(self, rows: np.ndarray, result: Tested) -> list[detect.Season]:
-        if not len(rows) or result.p_harmonic is None or result.p_harmonic > ALPHA:
-            return []
-        return detect.find_seasons(self.located.day[rows], self.days, self.seed)
+    @staticmethod
+    def _waving(tested: list[Tested]) -> list[int]:
+        """Return the categories whose wave is no chance, among all that the scan lets pass."""
+        passed = [k for k, each in enumerate(tested) if each.q_scan is not None and each.q_scan <= ALPHA]
+        p = np.array([tested[k].p_harmonic for k in passed], dtype=float)
+        return [k for k, q in zip(passed, detect.adjusted(p).tolist(), strict=True) if q <= ALPHA]
 
     def _scan(self) -> tuple[dict[int, float], np.ndarray]:
         """Return the q-value of each category with enough matters, and the matters that stand out."""
@@ -132,16 +142,19 @@ class Finder:
             offset += n
         return dict(zip(np.unique(category).tolist(), q.tolist(), strict=True)), chosen
 
-    def _waves(self, rows: np.ndarray, matters: int) -> Tested:
-        """Test some matters for a yearly wave, when there are enough."""
+    def _tested(self, placed: np.ndarray, stood_out: np.ndarray, q_scan: float | None) -> Tested:
+        """Test a category's matters for a yearly wave: those that stood out, or else all of them."""
+        rows = stood_out if len(stood_out) >= detect.MIN_MATTERS else placed
         if len(rows) < detect.MIN_MATTERS:
-            return Tested(matters)
+            return Tested(len(placed), q_scan)
         counts = detect.by_year(Clock.GREGORIAN, self.located.day[rows], self.days)
         exposure = detect.by_year(Clock.GREGORIAN, self.days, self.days)
+        close = q_scan is not None and q_scan <= ALPHA
         return Tested(
-            matters,
+            len(placed),
+            q_scan,
             p_walter_elwood=windows.walter_elwood(counts.sum(axis=0), exposure.sum(axis=0))[1],
-            p_harmonic=harmonic_test(counts, exposure, seed=self.seed)[1],
+            p_harmonic=harmonic_test(counts, exposure, 999 if close else 199, self.seed)[1],
         )
 
     def _pairs(self, level: str) -> _Pairs:
@@ -157,20 +170,28 @@ class Finder:
         counts = count(pair, self.xun, len(kept), clocks.BINS[Clock.GREGORIAN])
         return _Pairs(pair, kept % n_categories, counts)
 
-    def _candidate(self, category: int, season: detect.Season) -> Candidate:
-        matters = np.flatnonzero(self.located.category == category)
-        tests = {level: self._test(matters, level, season) for level in LEVELS}
-        return Candidate(self.located.categories[category], season, self.days, matters, tests)
+    def _candidates(self, category: int, seasons: list[detect.Season]) -> list[Candidate]:
+        if not seasons:
+            return []
+        matters = np.flatnonzero((self.located.category == category) & (self.located.grid >= 0))
+        quiet, day = detect.quiet_days(seasons, self.days), self.located.day[matters]
+        clumps = {
+            level: detect.clumping(self.area[level][matters], day, len(self.codes[level]), quiet, self.days)
+            for level in LEVELS
+        }
+        code = self.located.categories[category]
+        bare = [Candidate(code, season, self.days, matters, clumps, {}) for season in seasons]
+        return [replace(each, tests={level: self._test(each, level) for level in LEVELS}) for each in bare]
 
-    def _test(
-        self, matters: np.ndarray, level: str, season: detect.Season, without: np.ndarray | None = None
-    ) -> detect.AreaTest:
+    def _test(self, candidate: Candidate, level: str, without: np.ndarray | None = None) -> detect.AreaTest:
+        matters, season = candidate.matters, candidate.season
         area = self.area[level][matters]
         keep = area >= 0 if without is None else (area >= 0) & ~without
         inside, outside, length, years = detect.counts_by_season(
             area[keep], self.located.day[matters][keep], len(self.codes[level]), season, self.days
         )
-        return detect.compare(inside, outside, years, float(length.mean()) / 365.25)
+        share = float(length.mean()) / 365.25
+        return detect.compare(inside, outside, years, share, candidate.clumps[level])
 
     def _list(self, candidates: list[Candidate]) -> list[Listed]:
         """Keep the finest areas that carry each season; q counts all areas, levels and seasons together."""
@@ -197,7 +218,7 @@ class Finder:
             test = candidate.tests[level]
             good = self._good(test, q[level])
             if level != LEVELS[0]:
-                left = self._test(candidate.matters, level, candidate.season, explained)
+                left = self._test(candidate, level, explained)
                 good &= self._good(left, q[level]) & (left.p <= detect.RESIDUAL_P)
                 test = left
             for index in np.flatnonzero(good).tolist():

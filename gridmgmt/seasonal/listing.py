@@ -180,14 +180,15 @@ def within_capacity(lines: Sequence[Line], capacity: int, helps: Mapping[str, fl
     """Return the lines with those marked that are more than their area takes on in a 旬.
 
     An area takes on `capacity` items whose day to act is in the same 旬 of the same year: those that spare
-    most, the matters above the usual times the share that treating the category was seen to spare (`helps`;
-    1 where nothing was measured).
+    most, the matters above the usual times the share that treating the category was seen to spare (`helps`
+    by category, '' for all others; alike for all where nothing was measured).
     """
+    others = helps.get("", 1.0)
     loads: dict[tuple[str, int, int], list[int]] = defaultdict(list)
     for row, line in enumerate(lines):
         loads[line.area, line.act_by.year, int(calendar.xun_of(np.datetime64(line.act_by)))].append(row)
     cut = set()
     for rows in loads.values():
-        order = sorted(rows, key=lambda row: -lines[row].excess * helps.get(lines[row].category, 1.0))
+        order = sorted(rows, key=lambda row: -lines[row].excess * helps.get(lines[row].category, others))
         cut.update(order[capacity:])
     return [replace(line, cut=True) if row in cut else line for row, line in enumerate(lines)]

@@ -19,10 +19,12 @@ from gridmgmt.hotspots.stored import data_version
 from gridmgmt.incidents import pool
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import actions, clocks, detect
+from gridmgmt.seasonal.effects import stored as effects
 from gridmgmt.seasonal.expected import Expected, History, fit
 from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed, Tested
 from gridmgmt.seasonal.listing import Line, SeasonLines, between_seasons, within_capacity
 from gridmgmt.seasonal.models import Clock, SeasonalItem, SeasonalVerdict, Verdict
+from gridmgmt.seasonal.tasks import service as tasks
 
 CAPACITY = 2  # items that an area takes on in a 旬, unless a build says otherwise
 
@@ -75,7 +77,9 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
         problems = told.problems()
         finding = Finder(problems, clocks.days_between(start, end), seed).run()
         fitted = _fitted(connection, problems, finding, range(start.year, end.year + 1), year)
-        lines = within_capacity(_lines(connection, finding, fitted, told, year), capacity, {})
+        lines = within_capacity(
+            _lines(connection, finding, fitted, told, year), capacity, _spared(connection, year)
+        )
         asked = {
             "year": year, "from": start.isoformat(), "to": end.isoformat(), "replications": REPLICATIONS,
             "alpha": ALPHA, "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
@@ -86,6 +90,7 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
         _store_items(connection, run_id, year, lines)
         verdicts = _store_verdicts(connection, run_id, finding, told, lines)
         _store_cells(connection, run_id, problems, fitted)
+        tasks.relink(connection, year)
     cut = sum(line.cut for line in lines)
     found = Counter(verdicts.values())
     return Built(
@@ -157,6 +162,12 @@ def _lines(
     return lines
 
 
+def _spared(connection: Connection, year: int) -> dict[str, float]:
+    """Return the share of each category's matters that treating was last seen to spare, '' for all others."""
+    learnt = effects.learnt(connection, year)
+    return {category: min(max(-each.mean, 0.0), 1.0) for category, each in learnt.items()}
+
+
 # --- storing
 
 
@@ -210,10 +221,10 @@ def _verdict(listed: bool, found: Tested, told: int) -> Verdict:
         return Verdict.SEASONAL
     if not told:
         return Verdict.NO_MATTERS
-    if found.q_scan is None or found.p_harmonic is None:
+    if found.q_scan is None:
         return Verdict.NOT_ENOUGH
-    # A season is there, but in no area half as frequent again as usual, or not every year.
-    return Verdict.WEAK if max(found.q_scan, found.p_harmonic) <= ALPHA else Verdict.NO_SEASON
+    # Where it waves, a season is there, but in no area half as frequent again as usual, or not every year.
+    return Verdict.WEAK if found.waves else Verdict.NO_SEASON
 
 
 def _store_cells(

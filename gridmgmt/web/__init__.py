@@ -22,6 +22,7 @@ from gridmgmt.web import (
     overview,
     seasonal,
     security,
+    tasks,
     throttle,
 )
 from gridmgmt.web.databases import EXTENSION, open_databases
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still works
         BASEMAP=chosen.basemap,
+        PHOTOS=chosen.home / "photos",
     )
     app.extensions[EXTENSION] = open_databases(chosen)
     # Behind nginx the scheme is in a header; who forges it only spoils the cookies of his own session.
@@ -60,10 +62,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     security.install(app, chosen)
     faults.install(app)
+    access.install(app)  # before the check of tokens: who may not call at all is told so
     CSRFProtect(app)
-    access.install(app)
     throttle.install(app, chosen)
-    for module in (files, login, overview, seasonal, download, grid, admin, data):
+    for module in (files, login, overview, seasonal, download, grid, tasks, admin, data):
         app.register_blueprint(module.pages)
     return app
 

@@ -36,8 +36,12 @@ WORKSPACES = {
 # What stands in a role's menu, in this order.
 MENUS = {
     Role.GRID_WORKER: (("grid.today", "今日"), ("grid.own_map", "地图"), ("seasonal.calendar", "时令清单")),
-    Role.TOWN_OFFICER: (("overview.office", "镇街总览"), ("seasonal.calendar", "时令清单")),
-    Role.COMMAND: (("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")),
+    Role.TOWN_OFFICER: (
+        ("overview.office", "镇街总览"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务")
+    ),
+    Role.COMMAND: (
+        ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务")
+    ),
     Role.PLANNER: (
         ("overview.plan", "网格规划"), ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")
     ),

@@ -1,4 +1,4 @@
-"""The two doors to the database: accounts by their owner, everything that is shown by the reader's role."""
+"""Three doors to the database: accounts by their owner, what is shown by the reader, tasks by a writer."""
 
 import os
 import weakref
@@ -9,22 +9,24 @@ from sqlalchemy import Engine
 
 from gridmgmt.config import Settings
 from gridmgmt.db.cluster import Cluster
-from gridmgmt.db.engine import READER, make_engine
+from gridmgmt.db.engine import READER, WRITER, make_engine
 
 EXTENSION = "gridmgmt.databases"
 
 
 @dataclass(frozen=True, eq=False)
 class Databases:
-    """`accounts` is for `db.identity` alone; `reader` cannot select personal tables."""
+    """`accounts` is for `db.identity` alone; `reader` cannot select personal tables; `writer` can besides
+    hand out and close tasks, each transaction in the area that it names (`db.engine.acting`)."""
 
     accounts: Engine
     reader: Engine
+    writer: Engine
 
-    def dispose(self) -> None:
-        """Close the pooled connections."""
-        self.accounts.dispose()
-        self.reader.dispose()
+    def dispose(self, *, close: bool = True) -> None:
+        """Forget the pooled connections, and close them unless they belong to another process."""
+        for engine in (self.accounts, self.reader, self.writer):
+            engine.dispose(close=close)
 
 
 def open_databases(settings: Settings) -> Databases:
@@ -34,14 +36,13 @@ def open_databases(settings: Settings) -> Databases:
     forgets them without closing what still belongs to the parent.
     """
     url = settings.database_url or Cluster(settings.home).url()
-    databases = Databases(make_engine(url, pooled=True), make_engine(url, role=READER, pooled=True))
+    databases = Databases(*(make_engine(url, role=role, pooled=True) for role in (None, READER, WRITER)))
     known = weakref.ref(databases)
 
     def forget() -> None:
         mine = known()
         if mine:
-            mine.accounts.dispose(close=False)
-            mine.reader.dispose(close=False)
+            mine.dispose(close=False)
 
     os.register_at_fork(after_in_child=forget)
     return databases
@@ -56,3 +57,8 @@ def databases() -> Databases:
 def reader() -> Engine:
     """Return the reader's engine of the application that answers this request."""
     return databases().reader
+
+
+def writer() -> Engine:
+    """Return the writer's engine of the application that answers this request."""
+    return databases().writer

@@ -1,6 +1,6 @@
 """The grid chief's phone: what to do now, and the own grid on a map."""
 
-from datetime import date, timedelta
+from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -8,7 +8,10 @@ from flask_login import current_user
 
 from gridmgmt.db.models import Role
 from gridmgmt.seasonal import stored as seasonal
-from gridmgmt.web import ranking
+from gridmgmt.seasonal.stored import Item
+from gridmgmt.seasonal.tasks import stored as stored_tasks
+from gridmgmt.seasonal.tasks.stored import Task
+from gridmgmt.web import ranking, tasks
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.choice import period_name, read_choice
@@ -18,20 +21,22 @@ from gridmgmt.web.scope import listed_areas, own_area
 
 pages = Blueprint("grid", __name__, url_prefix="/grid")
 
-# A card is urgent in its last days before the work must be done.
-SOON = timedelta(days=14)
 
 
 @pages.get("")
 @allow(Role.GRID_WORKER)
 def today() -> Any:
-    now = date.today()
+    now = stored_tasks.china_today()
     with reader().connect() as connection:
         here = territory(connection)
         years = [year for year in sorted(seasonal.years(connection)) if year >= now.year]
         items = [item for year in years for item in seasonal.items(connection, year, listed_areas())]
+        wider = stored_tasks.by_item(connection, [item.id for item in items])
         choice = read_choice(request.args, connection, ("grid",))
         found = ranking.of_choice(connection, choice, here, own_area(), own=True)
+    with tasks.own_tasks() as connection:
+        own = stored_tasks.current(connection, own_area(), now)
+    coming = [item for item in _without_task(items, own) if item.end_on >= now]
     return render_template(
         "grid_today.html",
         here=here,
@@ -40,10 +45,22 @@ def today() -> Any:
         line=found[0] if found else None,
         unit=choice.run.rate_unit if choice.run else "",
         period_name=period_name(choice.run) if choice.run else "",
-        items=[item for item in items if item.end_on >= now],
+        open=[task for task in own if task.is_open],
+        closed=[task for task in own if not task.is_open],
+        coming=[item for item in coming if not item.cut],
+        beyond=sum(item.cut for item in coming),
+        wider=wider,
         listed=bool(years),
-        soon=SOON,
+        today=now,
+        soon=tasks.SOON,
     )
+
+
+def _without_task(items: Collection[Item], own: Collection[Task]) -> list[Item]:
+    """Return the items whose season no task of the grid stands for yet."""
+    seasons = {(task.category, task.start_on) for task in own}
+    linked = {task.item_id for task in own}
+    return [item for item in items if item.id not in linked and (item.category, item.start_on) not in seasons]
 
 
 @pages.get("/map")

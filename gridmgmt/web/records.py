@@ -12,6 +12,7 @@ from gridmgmt.hotspots import stored as hotspots
 KINDS = {
     "divisions": "区划", "categories": "诉求分类", "grids": "网格", "workers": "网格员", "layers": "底图要素",
     "roster": "房屋住户", "buildings": "房屋住户", "incidents": "诉求",
+    "tasks": "清单任务",
 }  # fmt: skip
 COUNTS = (
     ("read", "读入"), ("filtered", "筛除"), ("new", "新增"),

@@ -66,7 +66,7 @@ def test_a_list_says_what_comes_where_and_what_it_found_of_every_category(city: 
     assert verdicts["0102"].verdict is Verdict.SEASONAL
     assert verdicts["0101"].verdict is Verdict.NO_SEASON
     assert verdicts["0103"].verdict is Verdict.NO_MATTERS
-    assert verdicts["0102"].p_harmonic == 0.005
+    assert verdicts["0102"].p_harmonic == 0.001
     assert (len(grids), cells.shape, whole.shape) == (32, (32, 36), (64, 36))
     assert cells[:, 18:21].sum() > 0.9 * whole.sum()
     july = cells[:, 18:21].sum(axis=1)

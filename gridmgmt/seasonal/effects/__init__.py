@@ -1,0 +1,1 @@
+"""What treating beforehand did: the honest figure of every category, and what next year may count on."""
