@@ -25,6 +25,7 @@ from sample_data.matters import Painter, Planner, place, years_of
 from sample_data.people import make_homes, make_roster
 from sample_data.sizes import size_at
 from sample_data.territory import Divisions, Territory, make_territory
+from sample_data.treatment import task_table, treat
 from sample_data.truth import truth
 from sample_data.workers import make_workers
 from sample_data.writing import write_csv, write_geojson, write_json
@@ -104,8 +105,8 @@ class _City:
             del people
             self._said("roster")
         figures = self._matters(territory, homes)
-        years = [f"incidents_{year}.csv" for year in self.years]
-        return figures | {"files": sorted([*FILES, *years, *(["roster.parquet"] if roster else [])])}
+        yearly = [*(f"incidents_{year}.csv" for year in self.years), f"tasks_{self.through}.csv"]
+        return figures | {"files": sorted([*FILES, *yearly, *(["roster.parquet"] if roster else [])])}
 
     def _rng(self, part: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, part])
@@ -173,12 +174,17 @@ class _City:
         plan = Planner(territory, self.size, names, rng).plan()
         drawn = Painter(territory, self.size, names, plan, self.through, rng).draw()
         matters = place(drawn, territory, homes, names, rng)
+        # After everything has its day and place, so that treating changes no other matter.
+        treated, left = treat(plan, matters, self.years, self._rng(7))
+        matters = matters.taken(np.flatnonzero(left))
+        tasks = task_table(treated, territory, names, self.through)
+        write_csv(self.out / f"tasks_{self.through}.csv", tasks, "utf-8-sig")
         self._said("matters drawn")
         table, faults = incident_table(territory, homes, names, matters, rng)
         rows = write_years(self.out, table, matters.day, self.years)
         (self.out / "incidents.toml").write_text(mapping_toml(), encoding="utf-8", newline="\n")
         figures = self._figures(territory) | {"matters": rows, "repeats": int(matters.repeat.sum())} | faults
-        planted = truth(plan, territory, names, matters, self.years, figures)
+        planted = truth(plan, treated, territory, names, matters, self.years, figures)
         seasonal = sum(sum(entry["counts"].values()) for entry in planted["seasonal"])
         figures["seasonal_share"] = round(seasonal / len(matters.day), 4)
         write_json(self.out / "truth.json", planted)

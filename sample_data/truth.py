@@ -9,6 +9,7 @@ import numpy as np
 from sample_data.matters import RECENT_DAYS, Cluster, Matters, Plan, Planted, dates_by_year
 from sample_data.taxonomy import Taxonomy
 from sample_data.territory import Territory
+from sample_data.treatment import Treatment
 
 
 def _season(
@@ -54,8 +55,19 @@ def _cluster(cluster: Cluster, territory: Territory, categories: Taxonomy, key: 
     }
 
 
+def _treatment(treatment: Treatment, territory: Territory, categories: Taxonomy) -> dict[str, Any]:
+    category = treatment.planted.category
+    return {
+        "category": categories.codes[category],
+        "category_name": categories.names[category],
+        "grids": [territory.grids.codes[g] for g in treatment.grids],
+        "factor": treatment.factor,
+    }
+
+
 def truth(
     plan: Plan,
+    treated: list[Treatment],
     territory: Territory,
     categories: Taxonomy,
     matters: Matters,
@@ -73,6 +85,7 @@ def truth(
             | {"since": f"{matters.day[-1] - np.timedelta64(RECENT_DAYS - 1, 'D')}"}
             for c in plan.recent
         ],
+        "treated": [_treatment(t, territory, categories) for t in treated],
         "no_season": [code for k, code in enumerate(categories.codes) if k not in seasonal],
         "figures": figures,
     }

@@ -22,7 +22,7 @@ from gridmgmt.config import settings
 from gridmgmt.db import identity, migrations
 from gridmgmt.db.engine import opened
 from gridmgmt.db.models import ROLE_NAMES, Role
-from gridmgmt.errors import ConflictError, NotEnoughDataError, SetupError
+from gridmgmt.errors import ConflictError, NotEnoughDataError, NotFoundError, SetupError
 from gridmgmt.importing import progress
 from gridmgmt.importing.mapping import Mapping, load_mapping
 from gridmgmt.importing.report import Report
@@ -97,6 +97,8 @@ def load_and_analyse(
         # A small city has too few of any one category to scan.
         with suppress(NotEnoughDataError), progress.shown("近期聚集") as bar:
             recent.find_recent(engine, date(through, 12, 31), progress=bar)
+    with steps.step("effects", "看上年提前处理有没有用"):
+        learn(engine, folder, through)
     with steps.step("seasonal", "编制时令清单"):
         built = seasonal_service.build(engine, through + 1)
     return {
@@ -134,6 +136,18 @@ def load(engine: Engine, steps: Steps, folder: Path) -> None:
             _import(incident_importer.import_incidents, engine, path, mapping)
     with steps.step("assign", "归入网格"):
         assignment.reassign(engine)
+
+
+def learn(engine: Engine, folder: Path, year: int) -> None:
+    """Make the list of the last year as it would have been, read what was done about it, and measure that."""
+    from gridmgmt.seasonal import service as seasonal_service
+    from gridmgmt.seasonal.effects import service as effects
+    from gridmgmt.seasonal.tasks import importer as tasks
+
+    seasonal_service.build(engine, year)
+    _import(tasks.import_tasks, engine, folder / f"tasks_{year}.csv", load_mapping(None))
+    with suppress(NotFoundError):  # a small city may have had nothing on its list
+        effects.measure(engine, year)
 
 
 def _import(importer: Callable[..., Report], engine: Engine, path: Path, mapping: Mapping) -> None:

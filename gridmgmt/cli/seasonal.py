@@ -9,6 +9,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.effects import effect
 from gridmgmt.cli.export import export
 from gridmgmt.cli.pool import pool
 from gridmgmt.cli.printing import new_table, print_json, print_table, write_whole
@@ -141,7 +142,7 @@ def _null(connection: Connection, run: stored.ListRun, cities: int) -> dict[str,
     return {"null_cities": cities, "null_cities_with_items": sum(map(bool, found)), "null_items": sum(found)}
 
 
-for command in (pool, export, tasks):
+for command in (pool, export, tasks, effect):
     seasonal.add_command(command)
 
 

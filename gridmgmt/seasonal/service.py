@@ -89,7 +89,8 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
         run_id = _store_run(connection, asked, seed, started)
         _store_items(connection, run_id, year, lines)
         verdicts = _store_verdicts(connection, run_id, finding, told, lines)
-        _store_cells(connection, run_id, problems, fitted)
+        listed = {line.category for line in lines}
+        _store_cells(connection, run_id, problems, {code: fitted[code] for code in fitted if code in listed})
         tasks.relink(connection, year)
     cut = sum(line.cut for line in lines)
     found = Counter(verdicts.values())

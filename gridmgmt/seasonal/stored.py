@@ -120,8 +120,10 @@ class CategoryVerdict:
 
 
 def years(connection: Connection) -> list[int]:
-    """Return the years for which a list stands, the latest first."""
-    return list(connection.scalars(select(SeasonalItem.year).distinct().order_by(SeasonalItem.year.desc())))
+    """Return the years for which a list stands, an empty one too, the latest first."""
+    year = AnalysisRun.parameters["year"].as_integer()
+    runs = connection.scalars(select(year).where(AnalysisRun.kind == RunKind.SEASONAL))
+    return sorted(set(runs), reverse=True)
 
 
 def latest_year(connection: Connection) -> int:
@@ -151,18 +153,19 @@ def items(
     names = _area_names(connection)
     code_list = incidents.categories(connection)
     chiefs = grids.chiefs(connection)
+    asked = [SeasonalItem.year == year]
+    if category is not None:
+        asked.append(SeasonalItem.category.in_(code_list.below(category)))
     rows = connection.execute(
         select(SeasonalItem.__table__)
-        .where(SeasonalItem.year == year)
+        .where(*asked)
         .order_by(SeasonalItem.act_by, SeasonalItem.category, SeasonalItem.area)
     ).all()
     finer = _parts_listed(rows)
-    wanted = None if category is None else code_list.below(category)
     return [
         _item(row, names, code_list, chiefs, rest=bool(finer[_season(row)][row.area]))
         for row in rows
-        if (wanted is None or row.category in wanted)
-        and (areas is None or any(_speaks_for(row.area, each, finer[_season(row)]) for each in areas))
+        if areas is None or any(_speaks_for(row.area, each, finer[_season(row)]) for each in areas)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from gridmgmt.calendar import SOLAR_TERMS, festivals, solar_terms
+from gridmgmt.seasonal.detect import MIN_RATIO
 from gridmgmt.seasonal.stored import Item
 
 SHORTEST_BAR = 0.6
@@ -46,6 +47,20 @@ class Ruler:
 
 
 @dataclass(frozen=True)
+class YearDot:
+    """A past year of a category: matters in the windows of its items, and as many days of the rest."""
+
+    year: int
+    inside: int
+    usual: float
+
+    @property
+    def strong(self) -> bool:
+        """Whether this year alone would have shown the season."""
+        return self.inside >= MIN_RATIO * self.usual and self.inside > 0
+
+
+@dataclass(frozen=True)
 class Lane:
     """All windows of one category; `windows` are (first day, peak, last day, number of items)."""
 
@@ -53,8 +68,10 @@ class Lane:
     name: str
     items: int
     expected: float
+    excess: float
     windows: tuple[tuple[date, date, date, int], ...]
     act_by: tuple[date, ...]
+    years: tuple[YearDot, ...]
 
 
 def year_ruler(year: int, items: Sequence[Item]) -> Ruler:
@@ -88,12 +105,12 @@ def _apart(marks: list[Mark]) -> list[Mark]:
 
 
 def lanes(items: Sequence[Item], limit: int) -> tuple[list[Lane], int]:
-    """Return a lane each for the categories with most matters expected, and how many are left."""
+    """Return a lane each for the categories with most matters above the usual, and how many are left."""
     groups: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda item: item.act_by):
         groups.setdefault(item.category, []).append(item)
     found = [_lane(members) for members in groups.values()]
-    most = sorted(found, key=lambda lane: -lane.expected)[:limit]
+    most = sorted(found, key=lambda lane: -lane.excess)[:limit]
     return [lane for lane in found if lane in most], len(found) - len(most)
 
 
@@ -107,6 +124,16 @@ def _lane(members: list[Item]) -> Lane:
         name=members[0].category_name,
         items=len(members),
         expected=sum(item.expected for item in members),
+        excess=sum(item.excess for item in members),
         windows=tuple((*window, number) for window, number in sorted(windows.items())),
         act_by=tuple(sorted({item.act_by for item in members})),
+        years=_dots(members),
     )
+
+
+def _dots(members: Sequence[Item]) -> tuple[YearDot, ...]:
+    sums: dict[int, tuple[int, float]] = {}
+    for each in (year for item in members for year in item.years):
+        inside, usual = sums.get(each["year"], (0, 0.0))
+        sums[each["year"]] = (inside + each["inside"], usual + each["outside"])
+    return tuple(YearDot(year, *sums[year]) for year in sorted(sums))

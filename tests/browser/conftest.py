@@ -82,6 +82,7 @@ def _load(engine: Engine, folder: Path) -> None:
     for period in demo.periods(2025)[:3]:
         hotspots.run(engine, *period)
     hotspots.run(engine, *demo.periods(2025)[1], level="village")
+    demo.learn(engine, folder, 2025)
     seasonal.build(engine, 2026)
 
 

@@ -17,6 +17,9 @@ import shapely
 from gridmgmt.crs import gcj02_to_wgs84
 from gridmgmt.errors import InputError
 from sample_data import generate
+from sample_data.matters import Matters, Plan, Planted
+from sample_data.seasons import SEASONS
+from sample_data.treatment import FACTORS, treat
 
 SCALE = 0.03
 
@@ -210,6 +213,51 @@ def test_categories_without_a_season_are_spread_over_the_year(
     expected = len(calm) * np.array([124, 113, 124, 120, 124, 120, 124, 124, 120, 124, 120, 124]) / 1461
     # Chi-squared with 11 degrees of freedom passes 31 once in a thousand; repeats add a little.
     assert ((months - expected) ** 2 / expected).sum() < 31 * 1.05
+
+
+def test_what_was_done_beforehand_is_told_and_lies_before_the_window(
+    city: Path, truth: dict[str, Any]
+) -> None:
+    tasks = pd.read_csv(city / "tasks_2025.csv", dtype=str, encoding="utf-8-sig")
+    assert list(tasks.columns) == ["年度", "区域", "类别", "办结日期", "说明"]
+    seasons = {entry["category"]: entry for entry in truth["seasonal"]}
+    treated = {(entry["category_name"], grid) for entry in truth["treated"] for grid in entry["grids"]}
+    assert set(zip(tasks["类别"], tasks["区域"], strict=True)) == treated
+    assert {entry["factor"] for entry in truth["treated"]} == set(FACTORS.values())
+    for entry in truth["treated"]:
+        season = seasons[entry["category"]]
+        assert set(entry["grids"]) < set(
+            season["areas"] or {p["code"] for p, _ in features(city / "grids.geojson")}
+        )
+        days = tasks[tasks["类别"] == entry["category_name"]]["办结日期"]
+        assert (days < season["dates"]["2025"]["start"]).all()
+
+
+def test_treating_spares_its_share_in_treated_grids_of_that_window_and_nothing_else() -> None:
+    rng = np.random.default_rng(1)
+    season = next(each for each in SEASONS if each.id == "flooding")
+    n, grids = 60_000, np.arange(200)
+    matters = Matters(
+        category=rng.integers(0, 2, n),
+        grid=rng.integers(0, 200, n),
+        day=np.sort(np.datetime64("2022-01-01") + rng.integers(0, 1461, n)),
+        xy=rng.random((n, 2)),
+        building=np.zeros(n, dtype=int),
+        repeat=np.zeros(n, dtype=bool),
+    )
+    again = np.flatnonzero(matters.day < np.datetime64("2025-12-31"))[-9000:]
+    told = matters.taken(np.concatenate([np.arange(n), again]))
+    told.repeat[n:] = True
+    plan = Plan([Planted(season, 0, grids, [], np.ones(200))], [], [], [])
+    (done,), left = treat(plan, told, [2022, 2023, 2024, 2025], np.random.default_rng(2))
+    start, _, end = (np.datetime64(day) for day in season.dates(2025))
+    inside = (told.category == 0) & np.isin(told.grid, done.grids) & (told.day >= start) & (told.day <= end)
+    assert left[~inside].all()
+    assert left[inside].mean() == pytest.approx(FACTORS["flooding"], abs=0.06)
+    assert (left[n:] == left[again]).all()  # who was spared does not tell of it a second time
+    had = np.bincount(told.grid[(told.category == 0) & (told.day >= start - 366) & (told.day <= end - 366)])
+    assert had[done.grids].mean() > 1.15 * had.mean()
+    assert len(done.grids) == 70
 
 
 def test_a_scale_or_year_outside_the_rules_is_refused(tmp_path: Path) -> None:

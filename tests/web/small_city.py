@@ -202,6 +202,63 @@ def _seasonal(connection: Connection, year: int) -> None:
         _insert(connection, "seasonal_item", values)
 
 
+def add_history(engine: Engine) -> None:
+    """Add what the evidence of a list rests on: four Decembers of matters, verdicts, expected matters.
+
+    Noise a year: 4 matters in grid MINE of which two tell of one problem, 2 in NEIGHBOUR, 1 in FEW, 5 in
+    HOSTILE and one in MINE in June. Water a year: 2 in each grid of town 2. A grid expects its number of
+    noise matters in the last 旬 but one of the year, half a one in the others, and one of water in each.
+    """
+    this_year = date.today().year
+    with engine.begin() as connection:
+        for code, name in (("03", "暖气报修"), ("04", "古树保护")):
+            _run(connection, "INSERT INTO category VALUES (:a, :b, NULL, NULL)", code, name)
+        run = connection.execute(
+            text("SELECT max(id) FROM analysis_run WHERE kind = 'seasonal'")
+        ).scalar_one()
+        for year in range(this_year - 4, this_year):
+            _run(connection, "SELECT ensure_incident_year(:a)", year)
+            _matters_of(connection, year)
+        for category, verdict, problems, q in (
+            ("01", "seasonal", 48, 0.001), ("02", "seasonal", 24, 0.001),
+            ("03", "no_season", 4321, 0.62), ("04", "not_enough", 7, None),
+        ):  # fmt: skip
+            values = {
+                "run_id": run, "category": category, "verdict": verdict, "problems": problems,
+                "told": problems + 3, "q_scan": q, "p_walter_elwood": q, "p_harmonic": q,
+            }  # fmt: skip
+            _insert(connection, "seasonal_verdict", values)
+        for n, code in enumerate(GRIDS, 1):
+            for category, cells in (("01", [0.5] * 34 + [n, 0.5]), ("02", [1.0] * 36)):
+                values = {"run_id": run, "category": category, "area": code, "cells": cells}
+                _insert(connection, "seasonal_expected", values)
+
+
+def _matters_of(connection: Connection, year: int) -> None:
+    noise = ((MINE, 6, 1), (MINE, 8, 2), (MINE, 10, 2), (MINE, 20, 3), (NEIGHBOUR, 7, 1), (NEIGHBOUR, 9, 2),
+             (FEW, 12, 1), *((HOSTILE, 5 + n, n) for n in range(1, 6)))  # fmt: skip
+    for grid, day, place in noise:
+        _matter(connection, "01", date(year, 12, day), grid, place)
+    _matter(connection, "01", date(year, 6, 1), MINE, 9)
+    for grid in GRIDS[6:]:
+        for place in (1, 2):
+            _matter(connection, "02", date(year, 12, 10), grid, place)
+
+
+def _matter(connection: Connection, category: str, day: date, grid: str, place: int) -> None:
+    """Write a matter at one of nine places of a grid, 100 m apart."""
+    n = GRIDS.index(grid)
+    lon = WEST + n // 3 * SIDE + place * SIDE / 10
+    lat = NORTH - n % 3 * SIDE - place * SIDE / 10
+    _run(
+        connection,
+        "INSERT INTO incident (source, external_id, category, occurred_at, occurred_on, reported_at, geom,"
+        " status, digest) SELECT 'test', gen_random_uuid()::text, :a, CAST(:b AS date), :b, CAST(:b AS date),"
+        " ST_SetSRID(ST_MakePoint(:c, :d), 4490), 'closed', gen_random_uuid()",
+        category, day, lon, lat,
+    )  # fmt: skip
+
+
 def _insert(connection: Connection, table: str, values: dict[str, object]) -> None:
     names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)

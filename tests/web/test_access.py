@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[Role] | str] = {
     "/seasonal": MAP_READERS,
     "/seasonal/items/<int:number>": MAP_READERS,
     "/seasonal/list.<form>": MAP_READERS,
+    "/seasonal/effect": {Role.TOWN_OFFICER, Role.COMMAND, Role.PLANNER},
     "/seasonal/hand-out": {Role.TOWN_OFFICER, Role.COMMAND},
     "/office/tasks": {Role.TOWN_OFFICER, Role.COMMAND},
     "/grid/tasks/<int:number>": {Role.GRID_WORKER, Role.TOWN_OFFICER, Role.COMMAND},

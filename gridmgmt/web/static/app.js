@@ -16,6 +16,26 @@
     if (row && window.gridmgmt) gridmgmt.link(row.dataset.area);
   });
 
+  /* A ring of the wheel and its line in the list beside it light each other. */
+  function rings(category, lit) {
+    document.querySelectorAll('[data-ring="' + CSS.escape(category) + '"]').forEach(function (each) { each.classList.toggle("linked", lit); });
+  }
+
+  ["mouseover", "focusin", "mouseout", "focusout"].forEach(function (kind) {
+    document.addEventListener(kind, function (event) {
+      var ring = event.target.closest && event.target.closest("[data-ring]");
+      if (ring) rings(ring.dataset.ring, kind === "mouseover" || kind === "focusin");
+    });
+  });
+
+  /* On a narrow screen the strip of 旬 begins at today's. */
+  function toNow() {
+    var strip = document.querySelector(".strip-scroll"), now = strip && strip.querySelector("th.now");
+    if (now && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = now.offsetLeft - strip.clientWidth * 0.6;
+  }
+  toNow();
+  document.addEventListener("htmx:afterSettle", toNow);
+
   document.addEventListener("click", function (event) {
     if (event.target.closest("[data-close]")) { close(); return; }
     if (event.target.closest("a, input, select, label, details")) return;
