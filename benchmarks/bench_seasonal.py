@@ -16,7 +16,8 @@ from benchmarks.measure import compare
 from gridmgmt.calendar import xun_of
 from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.seasonal.clocks import days_between
-from gridmgmt.seasonal.expected import XUN, History, fit
+from gridmgmt.seasonal.expected import fit
+from gridmgmt.seasonal.history import XUN, History
 from gridmgmt.seasonal.scoring import log_score
 
 SIDE = 32

@@ -71,6 +71,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
         with engine.connect() as connection:
             print_list(stored.items(connection, through + 1), limit=10)
         logins = make_logins(engine)
+        hand_out(engine, through + 1)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
         if not no_serve:
@@ -219,6 +220,18 @@ def make_logins(engine: Engine) -> list[tuple[Role, str, str]]:
             identity.set_password(engine, role, password)
         logins.append((role, role.value, password))
     return logins
+
+
+def hand_out(engine: Engine, year: int) -> None:
+    """Hand out what is still to come in the town of the town officer's login, so that its board has tasks."""
+    from gridmgmt.seasonal import stored
+    from gridmgmt.seasonal.tasks import service as tasks
+
+    with engine.connect() as connection:
+        query = "SELECT username, area FROM account WHERE role = 'town_officer'"
+        username, area = connection.execute(text(query)).one()
+        items = stored.items(connection, year, [area])
+    tasks.hand_out(engine, tasks.Actor(username, Role.TOWN_OFFICER, area), items)
 
 
 def print_logins(logins: list[tuple[Role, str, str]], port: int) -> None:

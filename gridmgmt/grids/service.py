@@ -106,6 +106,11 @@ def grid_names(connection: Connection) -> dict[str, tuple[str, int]]:
     return {code: (name, id_) for code, name, id_ in rows}
 
 
+def in_force_since(connection: Connection, code15: str) -> date | None:
+    """Return the first day of a grid; None when no grid has the code."""
+    return connection.execute(select(Grid.valid_from).where(Grid.code15 == code15)).scalar_one_or_none()
+
+
 def areas_m2(geometries: ArrayLike) -> NDArray[np.float64]:
     """Return areas on the CGCS2000 ellipsoid in m², as many as geometries (n,)."""
     return measure.area_m2(geometries)

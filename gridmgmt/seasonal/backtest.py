@@ -19,7 +19,9 @@ from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import clocks, scoring
 from gridmgmt.seasonal.baselines import NAMES, baselines
-from gridmgmt.seasonal.expected import XUN, Expected, History, fit
+from gridmgmt.seasonal.expected import fit
+from gridmgmt.seasonal.forecast import Expected
+from gridmgmt.seasonal.history import XUN, History
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.scoring import Calibration, Scores
 from gridmgmt.seasonal.service import full_years

@@ -10,29 +10,21 @@ Method and limits: docs/methods/expected.md
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.hotspots.statistics.kernels import FloatArray, IntArray, in_blocks
 from gridmgmt.hotspots.statistics.weights import Weights
-from gridmgmt.seasonal import city_season, clocks
+from gridmgmt.seasonal import city_season
 from gridmgmt.seasonal.amplitude import SeasonCurve
-from gridmgmt.seasonal.city_season import CitySeason
-from gridmgmt.seasonal.clocks import BINS, days_between, place
+from gridmgmt.seasonal.forecast import BEFOREHAND, DECAYS, Choices, Expected
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.shrinkage import Ground, Rates, Yearly
 
 MIN_YEARS = 2
-XUN = BINS[Clock.GREGORIAN]
-# How much of a year's weight the year before has. Forecasts under all of them are mixed: by these shares
-# before anything is known, and more by those that predicted the held years better.
-DECAYS = (1.0, 0.7, 0.5, 0.25)
-BEFOREHAND = (0.4, 0.3, 0.2, 0.1)
 SAME_MIX = 100.0  # matters that hold for the shares beforehand
 # What is tried beside the plainest, in this order: how far amplitudes of towns stray from the city, and those
 # of areas from their town; the matters that hold against what a cell has seen before.
@@ -47,171 +39,6 @@ FOLDS = 2  # years that are predicted from those before them, the last ones
 MIN_MATTERS = 30  # fewer say nothing about amplitudes or cells
 _TURNS = 100
 _BLOCK = 4
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """Matters of whole years, one row each.
-
-    Attributes
-    ----------
-    area, category : indices, shape (n,)
-    day : datetime64[D], shape (n,)
-    n_areas, n_categories : how many there are
-    years : the Gregorian years that are fully known; every day lies in one of them
-    """
-
-    area: IntArray
-    category: IntArray
-    day: np.ndarray
-    n_areas: int
-    n_categories: int
-    years: range
-
-    def __post_init__(self) -> None:
-        if not (np.shape(self.area) == np.shape(self.category) == np.shape(self.day)):
-            found = np.shape(self.area), np.shape(self.category), np.shape(self.day)
-            raise InputError("area, category, day", found, "one length for all")
-        for field, values, n in (
-            ("area", self.area, self.n_areas),
-            ("category", self.category, self.n_categories),
-            ("day", self._year_row, len(self.years)),
-        ):
-            if values.size and not 0 <= values.min() <= values.max() < n:
-                raise InputError(field, (int(values.min()), int(values.max())), f"0 to {n - 1}")
-
-    @cached_property
-    def _place(self) -> dict[Clock, tuple[IntArray, IntArray]]:
-        return {clock: place(clock, self.day) for clock in Clock}
-
-    @property
-    def _year_row(self) -> IntArray:
-        return self._place[Clock.GREGORIAN][0] - self.years.start
-
-    def by_clock(self, clock: Clock) -> FloatArray:
-        """Return the city's counts, shape (years, categories, bins of the clock)."""
-        shape = (len(self.years), self.n_categories, BINS[clock])
-        return _counted((self._year_row, self.category, self._place[clock][1]), shape)
-
-    @cached_property
-    def yearly(self) -> FloatArray:
-        """Counts of shape (years, areas, categories)."""
-        shape = (len(self.years), self.n_areas, self.n_categories)
-        return _counted((self._year_row, self.area, self.category), shape)
-
-    @cached_property
-    def _order(self) -> tuple[IntArray, IntArray]:
-        order = np.argsort(self.category, kind="stable")
-        return order, np.searchsorted(self.category[order], np.arange(self.n_categories + 1))
-
-    def cube(self, category: int) -> FloatArray:
-        """Return the counts of a category, shape (years, areas, 36)."""
-        order, ends = self._order
-        rows = order[ends[category] : ends[category + 1]]
-        index = self._year_row[rows], self.area[rows], self._place[Clock.GREGORIAN][1][rows]
-        return _counted(index, (len(self.years), self.n_areas, XUN))
-
-
-def _counted(index: tuple[IntArray, ...], shape: tuple[int, ...]) -> FloatArray:
-    flat = np.ravel_multi_index(index, shape)
-    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the years before were best predicted with; the defaults are the plainest.
-
-    Attributes
-    ----------
-    mix : share of each of DECAYS in the forecast, together 1
-    town_spread, area_spread : how far amplitudes of the season stray; 0: all as the city
-    cell_stiffness : matters that hold against a cell's own past; infinite: it is not used
-    """
-
-    mix: tuple[float, ...] = BEFOREHAND
-    town_spread: float = 0.0
-    area_spread: float = 0.0
-    cell_stiffness: float = np.inf
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """Expected matters of one category in the target year.
-
-    Attributes
-    ----------
-    target : the year
-    expected : shape (areas, 36)
-    certain : shape of each area's own gamma factor: how sure its rate is, (areas,)
-    between : variance of the gamma factor that a year brings to all areas, relative to its mean squared
-    season : the city's
-    profile : matters a day in each bin of the season's clock, over their mean
-    amplitude : how strongly each area follows it, (areas,)
-    choices : what was found to predict best
-    """
-
-    target: int
-    expected: FloatArray
-    certain: FloatArray
-    between: float
-    season: CitySeason
-    profile: FloatArray
-    amplitude: FloatArray
-    choices: Choices
-
-    @property
-    def shape(self) -> FloatArray:
-        """Of the gamma variable that multiplies all of an area's year, shape (areas,)."""
-        certain: FloatArray = 1.0 / (1.0 / self.certain + self.between)
-        return certain
-
-    def interval(self, bins: Sequence[int], points: Sequence[float] = (0.05, 0.95)) -> FloatArray:
-        """Return points of the negative-binomial prediction of every area's matters in some 旬 together.
-
-        Shape (points, areas). The factor that an area's whole year shares is in it; weather in one 旬 is not.
-        """
-        mean = self.expected[:, list(bins)].sum(axis=1)
-        return np.stack([_point(point, self.shape, mean) for point in points])
-
-    def over(self, first: date, last: date) -> FloatArray:
-        """Return the expected matters of every area from `first` to `last`, both included, shape (areas,).
-
-        A 旬 is shared out among its days as the season goes by day; days outside the target year have what
-        the same 旬 of it has a day, moved as its clock moves.
-        """
-        days = days_between(first, last)
-        year, xun = place(Clock.GREGORIAN, days)
-        total = np.zeros(len(self.expected))
-        for each in np.unique(np.stack([year, xun]), axis=1).T.tolist():
-            of_cell = days[(year == each[0]) & (xun == each[1])]
-            base = clocks.bin_days(Clock.GREGORIAN, self.target, each[1])
-            whole = self._mass(days_between(base.start, base.end))
-            total += self.expected[:, each[1]] * self._mass(of_cell) / whole
-        return total
-
-    def _mass(self, days: np.ndarray) -> FloatArray:
-        """Sum of the profile over days, to the power of each area's amplitude, shape (areas,)."""
-        values, often = np.unique(self.profile[place(self.season.clock, days)[1]], return_counts=True)
-        mass: FloatArray = np.exp(self.amplitude[:, None] * np.log(values)) @ often
-        return mass
-
-    def together(
-        self, mean: FloatArray, points: Sequence[float] = (0.05, 0.95), between: float = 0.0
-    ) -> FloatArray:
-        """Return points of the prediction of several areas' matters together, shape (points,).
-
-        `mean` is what each area expects, (areas,), 0 for those left out. Their own factors are independent,
-        the year's is common; `between` is its relative variance where that of the window in question is
-        known to be larger.
-        """
-        total = float(mean.sum())
-        own = float((mean**2 / self.certain).sum()) / max(total, 1e-12) ** 2
-        shape = 1.0 / max(own + max(self.between, between), 1e-9)
-        return np.array([_point(point, shape, total) for point in points])
-
-
-def _point(point: float, shape: Any, mean: Any) -> Any:
-    return stats.nbinom.ppf(point, shape, shape / (shape + mean))
 
 
 def fit(

@@ -19,8 +19,9 @@ from gridmgmt.hotspots.cube import Located
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.seasonal import clocks, detect
 from gridmgmt.seasonal.actions import Action
-from gridmgmt.seasonal.expected import Expected, between_years
+from gridmgmt.seasonal.expected import between_years
 from gridmgmt.seasonal.finder import Candidate, Listed
+from gridmgmt.seasonal.forecast import Expected
 
 EARLY = 0.05  # share of a season's matters that may have come when its learnt day to act is over
 SEASONS_ALIKE = 6.0

@@ -20,8 +20,10 @@ from gridmgmt.incidents import pool
 from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import actions, clocks, detect
 from gridmgmt.seasonal.effects import stored as effects
-from gridmgmt.seasonal.expected import Expected, History, fit
+from gridmgmt.seasonal.expected import fit
 from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed, Tested
+from gridmgmt.seasonal.forecast import Expected
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.listing import Line, SeasonLines, between_seasons, within_capacity
 from gridmgmt.seasonal.models import Clock, SeasonalItem, SeasonalVerdict, Verdict
 from gridmgmt.seasonal.tasks import service as tasks
@@ -80,13 +82,7 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
         lines = within_capacity(
             _lines(connection, finding, fitted, told, year), capacity, _spared(connection, year)
         )
-        asked = {
-            "year": year, "from": start.isoformat(), "to": end.isoformat(), "replications": REPLICATIONS,
-            "alpha": ALPHA, "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
-            "told": len(told.day), "problems": len(problems.day), "capacity": capacity,
-            "fold_metres": pool.FOLD_METRES, "fold_days": pool.FOLD_DAYS,
-        }  # fmt: skip
-        run_id = _store_run(connection, asked, seed, started)
+        run_id = _store_run(connection, _asked(year, start, end, told, problems, capacity), seed, started)
         _store_items(connection, run_id, year, lines)
         verdicts = _store_verdicts(connection, run_id, finding, told, lines)
         listed = {line.category for line in lines}
@@ -161,6 +157,18 @@ def _lines(
         action = library.action_for(code, names.name(code))
         lines += SeasonLines(listed[0].candidate, listed, fitted[code], told, action, variance).lines(year)
     return lines
+
+
+def _asked(
+    year: int, start: date, end: date, told: Located, problems: Located, capacity: int
+) -> dict[str, Any]:
+    """Return what the list was made of and with: `stored.ListRun` reads it."""
+    return {
+        "year": year, "from": start.isoformat(), "to": end.isoformat(), "told": len(told.day),
+        "problems": len(problems.day), "capacity": capacity, "replications": REPLICATIONS, "alpha": ALPHA,
+        "min_ratio": detect.MIN_RATIO, "min_matters": detect.MIN_MATTERS,
+        "fold_metres": pool.FOLD_METRES, "fold_days": pool.FOLD_DAYS,
+    }  # fmt: skip
 
 
 def _spared(connection: Connection, year: int) -> dict[str, float]:

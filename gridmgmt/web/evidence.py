@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.db.models import Role
+from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.seasonal import evidence as proofs
 from gridmgmt.seasonal import stored as seasonal
@@ -129,6 +130,7 @@ def shown_evidence(connection: Connection, item: Item, here: Territory) -> dict[
     run = seasonal.run_of(connection, item.year)
     codes, named = _alike(item, here)
     found = proofs.read(connection, item, run, beside=codes, spots_in=_open_to_spots(item, here))
+    since = grids.in_force_since(connection, item.area) if item.level == "grid" else None
     told = [year["told"] for year in item.years if "told" in year]
     return {
         "run": run,
@@ -137,6 +139,7 @@ def shown_evidence(connection: Connection, item: Item, here: Territory) -> dict[
         "alike": _likeness(item, found, here, named=named),
         "inside": sum(year["inside"] for year in item.years),
         "told": sum(told) if len(told) == len(item.years) and sum(told) else None,
+        "younger": since if since and since > run.start else None,
     }
 
 

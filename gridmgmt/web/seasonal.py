@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import Connection
 
@@ -113,7 +113,6 @@ def calendar() -> Any:
         picture=VIEWS[view].template,
         link=_link,
         query=_query(),
-        endpoints=frozenset(current_app.view_functions),
         **_table(opened),
         **_choices(opened),
         **picture,
@@ -132,7 +131,6 @@ def _table(opened: _Opened) -> dict[str, Any]:
         "found": found,
         "within": within,
         "beyond": len(found) - len(within),
-        "to_do": sum(item.end_on >= date.today() for item in within),
         "rows": found[(page - 1) * PAGE : page * PAGE],
         "page": page,
         "pages": -(-len(found) // PAGE),

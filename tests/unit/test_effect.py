@@ -21,7 +21,8 @@ from gridmgmt.seasonal.effects.estimate import (
 )
 from gridmgmt.seasonal.effects.gather import Season, a_year_before, elsewhere, first_done
 from gridmgmt.seasonal.effects.learning import OTHERS, learn
-from gridmgmt.seasonal.expected import History, fit
+from gridmgmt.seasonal.expected import fit
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.tasks.models import TaskStatus
 from gridmgmt.seasonal.tasks.stored import Treatment

@@ -17,8 +17,10 @@ from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.seasonal import city_season, scoring
 from gridmgmt.seasonal.backtest import score_year, summary
 from gridmgmt.seasonal.clocks import days_between
-from gridmgmt.seasonal.expected import Expected, History, fit
+from gridmgmt.seasonal.expected import fit
 from gridmgmt.seasonal.expected_kernels import fit_negative_binomial, warm_up
+from gridmgmt.seasonal.forecast import Expected
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.models import Clock
 
 SIDE = 12

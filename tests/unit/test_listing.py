@@ -11,8 +11,10 @@ from gridmgmt.hotspots.cube import Located
 from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.seasonal import clocks
 from gridmgmt.seasonal.actions import Action
-from gridmgmt.seasonal.expected import Expected, History, fit
+from gridmgmt.seasonal.expected import fit
 from gridmgmt.seasonal.finder import Finder, Finding
+from gridmgmt.seasonal.forecast import Expected
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.listing import Line, SeasonLines, between_seasons, within_capacity
 from gridmgmt.seasonal.score import null_lists
 

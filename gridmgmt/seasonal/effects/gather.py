@@ -15,7 +15,9 @@ from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.seasonal.clocks import Span
 from gridmgmt.seasonal.effects.estimate import Units
-from gridmgmt.seasonal.expected import MIN_YEARS, Expected, History, fit
+from gridmgmt.seasonal.expected import MIN_YEARS, fit
+from gridmgmt.seasonal.forecast import Expected
+from gridmgmt.seasonal.history import History
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.seasonal.tasks.stored import Treatment
