@@ -24,6 +24,7 @@ from gridmgmt.seasonal.finder import Candidate, Listed
 from gridmgmt.seasonal.forecast import Expected
 
 EARLY = 0.05  # share of a season's matters that may have come when its learnt day to act is over
+MIN_EXPECTED = 0.5  # problems in a window; what comes less often is not worth a visit
 SEASONS_ALIKE = 6.0
 LONGEST_LEARNT = 60  # days before the window; what comes earlier is not of this season
 
@@ -82,7 +83,8 @@ class SeasonLines:
         """Return the lines for a year; none when the window does not fall into it (a lunar one may not).
 
         Of many areas with a weak season, those pass the tests that happened to have a strong one. So an item
-        must also be expected to have it: half as many again as usual, by the model that knows of the others.
+        must also be expected to have it: half as many again as usual, by the model that knows of the others,
+        and at least one problem in two seasons.
         """
         season = self.candidate.season
         try:
@@ -92,7 +94,8 @@ class SeasonLines:
         mean = self.fitted.over(span.start, span.end)
         told = self._told()
         lines = [self._line(one, span, mean, told) for one in self.listed]
-        return [line for line in lines if line.expected >= detect.MIN_RATIO * line.usual]
+        least = [max(MIN_EXPECTED, detect.MIN_RATIO * line.usual) for line in lines]
+        return [line for line, wanted in zip(lines, least, strict=True) if line.expected >= wanted]
 
     def _line(self, one: Listed, span: clocks.Span, mean: FloatArray, told: np.ndarray) -> Line:
         rows = self.row_of_grid[one.grids]
