@@ -21,7 +21,7 @@ from gridmgmt.seasonal import clocks, scoring
 from gridmgmt.seasonal.baselines import NAMES, baselines
 from gridmgmt.seasonal.expected import fit
 from gridmgmt.seasonal.forecast import Expected
-from gridmgmt.seasonal.history import XUN, History
+from gridmgmt.seasonal.history import XUN, History, history_of
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.scoring import Calibration, Scores
 from gridmgmt.seasonal.service import full_years
@@ -112,16 +112,8 @@ def run(connection: Connection, year: int, *, level: str = "grid") -> Backtest:
         raise InputError("level", level, " | ".join(LEVELS))
     first = _first_year(connection, year)
     located = locate(connection, date(first, 1, 1), date(year, 12, 31))
-    codes, of_grid = located.areas(level)
-    placed = located.grid >= 0
-    everything = History(
-        area=of_grid[located.grid[placed]],
-        category=located.category[placed],
-        day=located.day[placed],
-        n_areas=len(codes),
-        n_categories=len(located.categories),
-        years=range(first, year + 1),
-    )
+    codes = located.areas(level)[0]
+    everything = history_of(located, level, range(first, year + 1))
     near = neighbours(connection, located, level, codes)
     wider = DIGITS["county" if level == "town" else "town"]
     town = np.unique([code[:wider] for code in codes], return_inverse=True)[1]
@@ -140,7 +132,7 @@ def run(connection: Connection, year: int, *, level: str = "grid") -> Backtest:
         level=level,
         years=(first, year - 1),
         areas=len(codes),
-        without_place=int((~placed & (located.day >= np.datetime64(f"{year}-01-01"))).sum()),
+        without_place=int(((located.grid < 0) & (located.day >= np.datetime64(f"{year}-01-01"))).sum()),
         categories=tuple(sorted([*scored, *never], key=lambda each: each.category)),
         overall=summary(scored, by_matters=True),
         frequent=summary(often, by_matters=False) if often else None,
@@ -152,18 +144,9 @@ def score_year(
     everything: History, near: Weights, town: np.ndarray, categories: tuple[str, ...]
 ) -> list[Scored]:
     """Fit all years but the last of a history and score each category's forecast of the last."""
-    years = range(everything.years.start, everything.years.stop - 1)
-    before = everything.day < np.datetime64(f"{years.stop}-01-01")
-    history = History(
-        everything.area[before],
-        everything.category[before],
-        everything.day[before],
-        everything.n_areas,
-        everything.n_categories,
-        years,
-    )
-    found = fit(history, near, town, years.stop)
-    spans = [clocks.bin_days(Clock.GREGORIAN, years.stop, bin_) for bin_ in range(XUN)]
+    year = everything.years.stop - 1
+    found = fit(everything.before(year), near, town, year)
+    spans = [clocks.bin_days(Clock.GREGORIAN, year, bin_) for bin_ in range(XUN)]
     days = np.array([(span.end - span.start).days + 1.0 for span in spans])
     results: list[Scored | None] = [None] * len(categories)
 

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from gridmgmt.errors import InputError
+from gridmgmt.hotspots.cube import Located
 from gridmgmt.hotspots.statistics.kernels import FloatArray, IntArray
 from gridmgmt.seasonal.clocks import BINS, place
 from gridmgmt.seasonal.models import Clock
@@ -44,6 +45,18 @@ class History:
             if values.size and not 0 <= values.min() <= values.max() < n:
                 raise InputError(field, (int(values.min()), int(values.max())), f"0 to {n - 1}")
 
+    def before(self, year: int) -> "History":
+        """Return the years before one of this history's, and their matters."""
+        kept = self.day < np.datetime64(f"{year}-01-01")
+        return History(
+            self.area[kept],
+            self.category[kept],
+            self.day[kept],
+            self.n_areas,
+            self.n_categories,
+            range(self.years.start, year),
+        )
+
     @cached_property
     def _place(self) -> dict[Clock, tuple[IntArray, IntArray]]:
         return {clock: place(clock, self.day) for clock in Clock}
@@ -79,3 +92,17 @@ class History:
 def _counted(index: tuple[IntArray, ...], shape: tuple[int, ...]) -> FloatArray:
     flat = np.ravel_multi_index(index, shape)
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
+
+
+def history_of(located: Located, level: str, years: range) -> History:
+    """Return the matters of whole years that lie in a grid, by area of a level in order of code."""
+    codes, of_grid = located.areas(level)
+    placed = located.grid >= 0
+    return History(
+        area=of_grid[located.grid[placed]],
+        category=located.category[placed],
+        day=located.day[placed],
+        n_areas=len(codes),
+        n_categories=len(located.categories),
+        years=years,
+    )

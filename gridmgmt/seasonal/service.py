@@ -23,7 +23,7 @@ from gridmgmt.seasonal.effects import stored as effects
 from gridmgmt.seasonal.expected import fit
 from gridmgmt.seasonal.finder import REPLICATIONS, Finder, Finding, Listed, Tested
 from gridmgmt.seasonal.forecast import Expected
-from gridmgmt.seasonal.history import History
+from gridmgmt.seasonal.history import history_of
 from gridmgmt.seasonal.listing import Line, SeasonLines, between_seasons, within_capacity
 from gridmgmt.seasonal.models import Clock, SeasonalItem, SeasonalVerdict, Verdict
 from gridmgmt.seasonal.tasks import service as tasks
@@ -126,16 +126,8 @@ def _fitted(
     listed = sorted({one.candidate.category for one in finding.listed})
     if not listed:
         return {}
-    codes, of_grid = problems.areas("grid")
-    placed = problems.grid >= 0
-    history = History(
-        area=of_grid[problems.grid[placed]],
-        category=problems.category[placed],
-        day=problems.day[placed],
-        n_areas=len(codes),
-        n_categories=len(problems.categories),
-        years=years,
-    )
+    codes = problems.areas("grid")[0]
+    history = history_of(problems, "grid", years)
     near = neighbours(connection, problems, "grid", codes)
     town = np.unique([code[: DIGITS["town"]] for code in codes], return_inverse=True)[1]
     only = [problems.categories.index(code) for code in listed]

@@ -191,3 +191,15 @@ def test_cities_without_a_season_stay_without_a_list() -> None:
     assert sum(map(bool, silent)) <= 8
     _, finding = found_in(matters)
     assert {one.candidate.category for one in finding.listed} == {"0103"}
+
+
+def test_loud_events_at_any_time_make_no_list() -> None:
+    rng = np.random.default_rng(6)
+    matters: Matters = []
+    for category in range(12):
+        matters += all_year(rng, category, 6)
+        for year in YEARS:
+            for grid in rng.integers(0, 8, 5):  # five events a year, each with fifteen calls in ten days
+                first = date(year, 1, 1) + timedelta(int(rng.integers(0, 350)))
+                matters += [(category, int(grid), first + timedelta(int(k))) for k in rng.integers(0, 10, 15)]
+    assert found_in(matters)[1].listed == []

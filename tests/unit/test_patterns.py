@@ -38,9 +38,11 @@ def found_in(*rates: np.ndarray, period: tuple[date, date] = FOUR_YEARS, seed: i
     cells = np.concatenate(cell)
     months = (np.datetime64("2022-01", "M") + np.concatenate(month)).astype("datetime64[D]")
     names = tuple(str(k) for k in range(len(rates)))
+    nowhere = np.full(len(cells), np.nan)
     located = Located(
         GridSet(np.empty(0, int), (), (), (), np.empty(0, object)),
         cells, cells, np.concatenate(category), months + rng.integers(0, 28, len(cells)), names,
+        nowhere, nowhere,
     )  # fmt: skip
     columns = Columns(names, np.eye(len(rates), dtype=bool))
     return find_patterns(

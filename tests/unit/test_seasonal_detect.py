@@ -116,3 +116,31 @@ def test_no_clock_is_chosen_where_none_predicts() -> None:
     rng = np.random.default_rng(7)
     chosen = [detect.choose_clock(spread(rng, 400), DAYS) for _ in range(40)]
     assert sum(clock is not None for clock in chosen) <= 2
+
+
+def test_clumping_tells_how_many_calls_one_event_brings() -> None:
+    rng = np.random.default_rng(8)
+    season = detect.Season(Clock.GREGORIAN, 18, 3, 19)
+    quiet = detect.quiet_days([season], DAYS)
+    assert (~quiet).sum() == 4 * 31
+    alone, area = spread(rng, 3000), rng.integers(0, 20, 3000)
+    assert detect.clumping(area, alone, 20, quiet, DAYS) == pytest.approx(1.0, abs=0.1)
+    often = rng.integers(
+        5, 16, 400
+    )  # calls of each event, all on its day: their mean of squares over their mean
+    events, where = np.repeat(spread(rng, 400), often), np.repeat(rng.integers(0, 20, 400), often)
+    assert detect.clumping(where, events, 20, quiet, DAYS) == pytest.approx(
+        (often**2).sum() / often.sum(), rel=0.15
+    )
+    july = around(rng, [date(2023, 7, 1)], 30, 5000)  # what lies in a window is not looked at
+    both = np.concatenate([area, np.zeros(5000, dtype=int)]), np.concatenate([alone, july])
+    assert detect.clumping(*both, 20, quiet, DAYS) == detect.clumping(area, alone, 20, quiet, DAYS)
+
+
+def test_matters_that_come_in_clumps_weigh_less() -> None:
+    inside, outside = np.array([[12.0, 14.0, 11.0, 13.0]]), np.array([[4.0, 5.0, 4.0, 3.0]])
+    years = np.arange(2022, 2026)
+    alone, clumped = (detect.compare(inside, outside, years, 0.1, clumps) for clumps in (1.0, 10.0))
+    assert alone.p[0] < 1e-6
+    assert clumped.p[0] > 0.01
+    assert alone.ratio == clumped.ratio

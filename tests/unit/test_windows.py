@@ -191,3 +191,30 @@ def test_walter_elwood_on_stillbirths_equals_the_r_package_season() -> None:
         rows = list(csv.DictReader(file))
     found = walter_elwood([int(row["success"]) for row in rows], [float(row["trials"]) for row in rows])
     assert found == pytest.approx((6.900638, 0.03173551), abs=1e-6)
+
+
+def test_the_bound_on_the_tail_is_never_too_small_and_not_far_off() -> None:
+    exposure = [10.0] * 36
+    counts = [1] * 36
+    counts[4], counts[5] = 9, 8
+    drawn = circular_scan_many([counts], exposure, 200_000, stop_after=None)
+    assert 1e-5 < drawn.p[0] < 1e-3
+    few = circular_scan_many([counts], exposure, 99, bounded_tail=True)
+    # 99 draws alone could say no less than 0.01.
+    assert drawn.p[0] <= few.p[0] <= 10 * drawn.p[0]
+    plain = circular_scan_many([counts], exposure, 99)
+    assert (few.start, few.length, few.ratio) == (plain.start, plain.length, plain.ratio)
+    assert plain.p[0] == 0.01
+
+
+def test_where_draws_reached_it_the_bound_changes_nothing() -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(3, (40, 36))
+    bounded, plain = (
+        circular_scan_many(counts, [1.0] * 36, 199, seed=1, bounded_tail=flag)
+        for flag in (True, False)
+    )
+    assert np.array_equal(bounded.p, plain.p)
+    clear = np.where(np.arange(36) < 3, 400, 5)
+    far = circular_scan_many([clear], [1.0] * 36, 199, bounded_tail=True).p[0]
+    assert 0 < far < 1e-100

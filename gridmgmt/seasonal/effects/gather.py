@@ -6,6 +6,7 @@ The rules of what counts as treated and which days count are said in docs/method
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gridmgmt.seasonal.clocks import Span
 from gridmgmt.seasonal.effects.estimate import Units
 from gridmgmt.seasonal.expected import MIN_YEARS, fit
 from gridmgmt.seasonal.forecast import Expected
-from gridmgmt.seasonal.history import History
+from gridmgmt.seasonal.history import History, history_of
 from gridmgmt.seasonal.models import Clock
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.seasonal.tasks.stored import Treatment
@@ -134,21 +135,20 @@ class Matters:
     near: Weights
     town: np.ndarray
 
+    @cached_property
+    def history(self) -> History:
+        last = int(self.located.day.max().astype("datetime64[Y]").astype(int)) + 1970
+        return history_of(self.located, "grid", range(self.first_year, last + 1))
+
     def expected(self, target: int, categories: Sequence[str]) -> dict[str, Expected]:
         """Return what to expect in a year from the years before it; nothing when those are under two."""
         rows = {code: row for row, code in enumerate(self.located.categories) if code in categories}
         years = range(self.first_year, target)
-        kept = (self.located.grid >= 0) & (self.located.day < np.datetime64(f"{target}-01-01"))
-        if len(years) < MIN_YEARS or not kept.any() or not rows:
+        if len(years) < MIN_YEARS or not rows or not self.located.day.size:
             return {}
-        history = History(
-            area=self.located.grid[kept],
-            category=self.located.category[kept],
-            day=self.located.day[kept],
-            n_areas=len(self.located.grids.codes),
-            n_categories=len(self.located.categories),
-            years=years,
-        )
+        history = self.history.before(target)
+        if not history.area.size:
+            return {}
         found = fit(history, self.near, self.town, target, only=list(rows.values()))
         return dict(zip(rows, found, strict=True))
 
