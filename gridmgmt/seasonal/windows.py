@@ -359,7 +359,7 @@ def _tail_bound(total: Any, inside: Any, needed: Any, shortest: Any, longest: An
             at_c = np.exp(ways + c * np.log(share) + (total - c) * np.log(1.0 - share))
             shrinks = (total - c) * share / ((c + 1.0) * (1.0 - share))
             bound += at_c / (1.0 - shrinks) if shrinks < 1.0 else 1.0
-    return bound
+    return max(bound, 1e-300)  # a chance may be too small for a number, but it is not nothing
 
 
 @njit(cache=True, nogil=True)

@@ -196,9 +196,9 @@ def test_walter_elwood_on_stillbirths_equals_the_r_package_season() -> None:
 def test_the_bound_on_the_tail_is_never_too_small_and_not_far_off() -> None:
     exposure = [10.0] * 36
     counts = [1] * 36
-    counts[4], counts[5] = 9, 8
+    counts[4], counts[5] = 7, 7
     drawn = circular_scan_many([counts], exposure, 200_000, stop_after=None)
-    assert 1e-5 < drawn.p[0] < 1e-3
+    assert 2e-5 < drawn.p[0] < 2e-3
     few = circular_scan_many([counts], exposure, 99, bounded_tail=True)
     # 99 draws alone could say no less than 0.01.
     assert drawn.p[0] <= few.p[0] <= 10 * drawn.p[0]
@@ -217,4 +217,4 @@ def test_where_draws_reached_it_the_bound_changes_nothing() -> None:
     assert np.array_equal(bounded.p, plain.p)
     clear = np.where(np.arange(36) < 3, 400, 5)
     far = circular_scan_many([clear], [1.0] * 36, 199, bounded_tail=True).p[0]
-    assert 0 < far < 1e-100
+    assert far == 1e-300
