@@ -56,6 +56,8 @@ def overlaps(clock: Clock, years: range) -> FloatArray:
 def choose(counts: dict[Clock, FloatArray], days: dict[Clock, FloatArray]) -> list[CitySeason]:
     """Return the season of every category that predicts each year best from the others.
 
+    It must beat "every day alike" by `PAYS`, and a season on a plainer clock by as much.
+
     Parameters
     ----------
     counts : by clock, shape (years, categories, bins of the clock); at least 2 years
@@ -64,12 +66,14 @@ def choose(counts: dict[Clock, FloatArray], days: dict[Clock, FloatArray]) -> li
     held = counts[Clock.GREGORIAN]
     flat = _held_out(counts[Clock.GREGORIAN], days[Clock.GREGORIAN], held, 0, np.inf)
     best = [CitySeason() for _ in flat]
-    for clock in Clock:
+    for clock in Clock:  # the plainest stands first
+        wanted = np.array([season.gain + PAYS for season in best])
         for harmonics in HARMONICS:
             for stiffness in STIFFNESS:
                 gain = _held_out(counts[clock], days[clock], held, harmonics, stiffness) - flat
-                for category in np.flatnonzero(gain > [max(season.gain, PAYS) for season in best]):
+                for category in np.flatnonzero(gain > wanted):
                     best[category] = CitySeason(clock, harmonics, stiffness, float(gain[category]))
+                wanted = np.maximum(wanted, gain)
     return best
 
 
