@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gridmgmt.db.base import Base, geometry
@@ -54,11 +54,15 @@ class Division(Base):
 
 
 class Grid(Base):
-    """A grid, in force from `valid_from` until the day before `valid_to`. A code is never reused."""
+    """A grid, in force from `valid_from` until the day before `valid_to`.
+
+    A code is never given to another grid. One whose edge moved keeps its code and has a row for each shape.
+    """
 
     __tablename__ = "grid"
     __table_args__ = (
-        UniqueConstraint("code15"),
+        UniqueConstraint("code15", "valid_from"),
+        Index("ux_grid_code15_in_force", "code15", unique=True, postgresql_where=text("valid_to IS NULL")),
         one_of("kind", GridKind),
         CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="period"),
         Index("ix_grid_geom", "geom", postgresql_using="gist"),
