@@ -216,6 +216,7 @@ def _write(connection: Connection, candidates: list[Candidate], report: Report) 
     report.new, report.updated = len(new), len(changed)
     report.unchanged = len(candidates) - len(new) - len(changed)
     insert_rows(connection, Grid, [each.columns() for each in new])
-    update_rows(connection, Grid, ["code15"], [each.columns() for each in changed])
+    kept = [each.columns() | {"id": each.standing.id} for each in changed if each.standing is not None]
+    update_rows(connection, Grid, ["id"], kept)
     if new or changed:
         lineage.derive(connection, {each.code for each in (*new, *changed)})

@@ -101,14 +101,19 @@ def division_names(connection: Connection) -> dict[str, str]:
 
 
 def grid_names(connection: Connection) -> dict[str, tuple[str, int]]:
-    """Return code -> (name, id) of every grid that ever was, without the cost of its polygon."""
-    rows = connection.execute(select(Grid.code15, Grid.name, Grid.id))
+    """Return code -> (name, id) of every grid that ever was, as it was last, without its polygon's cost."""
+    rows = connection.execute(select(Grid.code15, Grid.name, Grid.id).order_by(Grid.valid_from))
     return {code: (name, id_) for code, name, id_ in rows}
 
 
+def code_of_ids(connection: Connection) -> dict[int, str]:
+    """Return id -> code of every grid row that ever was; a code has a row for each of its shapes."""
+    return {id_: code for id_, code in connection.execute(select(Grid.id, Grid.code15))}
+
+
 def in_force_since(connection: Connection, code15: str) -> date | None:
-    """Return the first day of a grid; None when no grid has the code."""
-    return connection.execute(select(Grid.valid_from).where(Grid.code15 == code15)).scalar_one_or_none()
+    """Return the first day of a grid, in whatever shape it had then; None when no grid has the code."""
+    return connection.execute(select(func.min(Grid.valid_from)).where(Grid.code15 == code15)).scalar_one()
 
 
 def areas_m2(geometries: ArrayLike) -> NDArray[np.float64]:

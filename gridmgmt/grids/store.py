@@ -49,12 +49,12 @@ def read_divisions(connection: Connection) -> dict[str, DivisionRow]:
 
 
 def read_grids(connection: Connection) -> list[GridRow]:
-    """Return all grids that ever were, in order of code."""
+    """Return all grids that ever were, in order of code and first day."""
     columns = (
         Grid.id, Grid.code15, Grid.name, Grid.kind, Grid.purpose, Grid.village,
         func.ST_AsBinary(Grid.geom), Grid.valid_from, Grid.valid_to,
     )  # fmt: skip
-    rows = connection.execute(select(*columns).order_by(Grid.code15))
+    rows = connection.execute(select(*columns).order_by(Grid.code15, Grid.valid_from))
     return [
         GridRow(
             id_,

@@ -35,7 +35,7 @@ def _answers(
     column = {int(grid): k for k, grid in enumerate(ids)}
     answers = np.zeros((len(codes), len(ids)), dtype=np.int64)
     if level != "grid":
-        for code, (_, grid) in grids.grid_names(connection).items():
+        for grid, code in grids.code_of_ids(connection).items():
             area = place.get(code[: DIGITS[level]])
             if area is not None and grid in column:
                 answers[area, column[grid]] = 1

@@ -69,7 +69,8 @@ class Plan(Base):
 
     `base_on` is the day whose grids in force it began from, `base_version` a digest of those that it touched;
     `version` counts its edits, undone or not, so that who edits an older one is told. `scope` is the division
-    code it is about ('' for the whole city). `locked_by` keeps others from editing.
+    code it is about ('' for the whole city). `locked_by` keeps others from editing. `record` says what publishing did, so that
+    it can be taken back before its day; `settled_at` when households and open matters were moved.
     """
 
     __tablename__ = "plan"
@@ -89,6 +90,8 @@ class Plan(Base):
     published_by: Mapped[str | None] = mapped_column(Text)
     in_force_on: Mapped[date | None]
     explanation: Mapped[str | None] = mapped_column(Text)
+    settled_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    record: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
 class PlanGrid(Base):

@@ -26,7 +26,9 @@ def upgrade() -> None:
         published_at timestamptz,
         published_by text,
         in_force_on date,
-        explanation text
+        explanation text,
+        settled_at timestamptz,
+        record jsonb
     );
     CREATE TABLE plan_grid (
         plan_id integer NOT NULL CONSTRAINT fk_plan_grid_plan_id_plan REFERENCES plan ON DELETE CASCADE,
