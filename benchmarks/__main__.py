@@ -12,7 +12,8 @@ NAMES = sorted(
     if module.name.startswith("bench_")
 )
 # Names that stand for several benchmarks.
-GROUPS = {"all": NAMES, "statistics": [name for name in NAMES if name != "seasonal"]}
+OTHERS = ("seasonal", "grids", "partition")
+GROUPS = {"all": NAMES, "statistics": [name for name in NAMES if name not in OTHERS]}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "import": ("gridmgmt.cli.imports", "imports"),
     "hotspots": ("gridmgmt.cli.hotspots", "hotspots"),
     "seasonal": ("gridmgmt.cli.seasonal", "seasonal"),
+    "plan": ("gridmgmt.cli.plans", "plan"),
     "backtest": ("gridmgmt.cli.backtest", "command"),
     "demo": ("gridmgmt.cli.demo", "demo"),
     "serve": ("gridmgmt.cli.serve", "serve"),

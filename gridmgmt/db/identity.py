@@ -7,12 +7,13 @@ default); an old hash is renewed at the next sign-in.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -73,6 +74,14 @@ def set_password(engine: Engine, username: str, password: str) -> None:
         )
         if changed.first() is None:
             raise NotFoundError(f"no account {username!r}")
+
+
+def rebind(connection: Connection, successors: Mapping[str, str]) -> int:
+    """Bind accounts of areas that are gone to those in their place; how many changed. Commits nothing."""
+    changed = 0
+    for old, new in successors.items():
+        changed += connection.execute(update(Account).where(Account.area == old).values(area=new)).rowcount
+    return changed
 
 
 def authenticate(engine: Engine, username: str, password: str) -> Identity | None:

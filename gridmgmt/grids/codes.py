@@ -1,7 +1,8 @@
 """Codes of divisions and grids: what they say, whether they are right, which one comes next.
 
 A division has 6 digits (county, GB/T 2260), 9 (town or street) or 12 (village or community); each code
-begins with its parent's. A grid has the 12 digits of its village and a three-digit sequence number.
+begins with its parent's. A grid has the 12 digits of its village and a three-digit sequence number. CJ/T
+349-2010 writes the same in 20 digits, an object class before and a two-digit sequence number behind.
 """
 
 from collections.abc import Collection
@@ -19,6 +20,13 @@ GRID_LENGTH = 15
 # Codes nest: a grid's code begins with its village's, and so on up. How many digits name each level.
 DIGITS = {level.value: length for level, length in LEVEL_LENGTHS.items()} | {"grid": GRID_LENGTH}
 MAX_SEQUENCE = 999
+
+# CJ/T 349-2010: 6 digits of object class, 6 county, 3 street, 3 community, 2 sequence.
+LENGTH_20 = 20
+CLASS_LENGTH = 6
+MAX_SEQUENCE_20 = 99
+# Communities that were merged are numbered from here in their street.
+MERGED_FROM = 601
 
 # Grids whose centres are less than half a usual grid's height apart, north to south, stand in one row.
 ROW_TOLERANCE = 0.5
@@ -75,6 +83,57 @@ def make_code(village: str, sequence: int) -> str:
     if not 1 <= sequence <= MAX_SEQUENCE:
         raise InputError("sequence", sequence, "1 to 999")
     return f"{village}{sequence:03d}"
+
+
+def to_20(code: str, object_class: str) -> str:
+    """Return the 20-digit form of a grid code, CJ/T 349-2010.
+
+    Raises
+    ------
+    InputError
+        When the code is none, the object class has not 6 digits, or the sequence number is over 99, for which
+        the 20-digit form has no room.
+
+    >>> to_20("999999001002003", object_class="010101")
+    '01010199999900100203'
+    """
+    if len(object_class) != CLASS_LENGTH or not _all_digits(object_class):
+        raise InputError("object class", object_class, f"{CLASS_LENGTH} digits")
+    parts = parse_code(code)
+    if parts.sequence > MAX_SEQUENCE_20:
+        raise InputError(
+            "code", code, "a number up to 99 at the end: the 20-digit form has two digits for it"
+        )
+    return f"{object_class}{parts.village}{parts.sequence:02d}"
+
+
+def from_20(code: str) -> tuple[GridCode, str]:
+    """Return the parts of a grid's 20-digit code, and its object class.
+
+    Raises
+    ------
+    InputError
+        When it is not 20 ASCII digits, or ends in 00, which no grid has.
+
+    >>> from_20("01010199999900100203")[1]
+    '010101'
+    """
+    if len(code) != LENGTH_20 or not _all_digits(code) or code.endswith("00"):
+        raise InputError(
+            "code", code, "20 digits: 6 of the object class, 12 of the village, a number from 01 to 99"
+        )
+    village = code[CLASS_LENGTH:-2]
+    return parse_code(f"{village}0{code[-2:]}"), code[:CLASS_LENGTH]
+
+
+def is_merged(village: str) -> bool:
+    """Say whether a community's code is one given to communities that were merged (from 601 on).
+
+    >>> is_merged("999999001601"), is_merged("999999001002")
+    (True, False)
+    """
+    check_division(village, Level.VILLAGE)
+    return int(village[-3:]) >= MERGED_FROM
 
 
 def check_division(code: str, level: str | None = None, parent: str | None = None) -> Level:

@@ -100,13 +100,11 @@ def import_workers(
 def _take(row: Row, since: date | None, until: date | None, roster: "_Roster", report: Report) -> None:
     """Take one row into the roster, counted as new, updated or unchanged; or reject it."""
     person = _person(row)
-    place = roster.place(row, person, since, until)
+    places = roster.places(row, person, since, until)
     roster.check_person(row, person)
     if row.rejected:
         return
-    changes = [roster.put_person(row, person)]
-    if place is not None:
-        changes.append(roster.put_place(place))
+    changes = [roster.put_person(row, person), *(roster.put_place(place) for place in places)]
     outcome = next((each for each in ("new", "updated") if each in changes), "unchanged")
     setattr(report, outcome, getattr(report, outcome) + 1)
 
@@ -128,12 +126,11 @@ class _Roster:
     """All workers and places: those that stand, and those taken from the file so far."""
 
     def __init__(self, connection: Connection) -> None:
-        self._grids = {
-            code: (grid, since, until)
-            for grid, code, since, until in connection.execute(
-                select(Grid.id, Grid.code15, Grid.valid_from, Grid.valid_to)
-            )
-        }
+        self._grids: dict[str, list[tuple[int, date, date | None]]] = {}
+        for grid, code, begun, ended in connection.execute(
+            select(Grid.id, Grid.code15, Grid.valid_from, Grid.valid_to).order_by(Grid.valid_from)
+        ):
+            self._grids.setdefault(code, []).append((grid, begun, ended))
         columns = Worker.id, Worker.name, Worker.birth_year, Worker.employment, Worker.education
         people = [_Person(r[1], r[2], r[3], r[4], r[0]) for r in connection.execute(select(*columns))]
         self._people = {(each.name, each.birth_year): each for each in people}
@@ -148,25 +145,37 @@ class _Roster:
         self._changed_people: dict[int, _Person] = {}
         self._changed_places: dict[int, _Place] = {}
 
-    def place(self, row: Row, person: _Person, since: date | None, until: date | None) -> _Place | None:
-        """Return the place that a row gives, None when it gives none; rejects what cannot be."""
+    def places(self, row: Row, person: _Person, since: date | None, until: date | None) -> list[_Place]:
+        """Return the places that a row gives, none when it names no grid; rejects what cannot be.
+
+        A grid whose edge moved has several shapes in time: its worker has a place in each.
+        """
         role = rows.word(row, "role", ROLE_WORDS, AssignmentRole.MEMBER)
         if not row["grid"]:
-            return None
+            return []
         if row["grid"] not in self._grids:
             row.reject("grid", row["grid"], "the code of a grid that is imported")
-            return None
-        grid, begun, ended = self._grids[row["grid"]]
-        place = _Place(person, grid, role, since or self._standing_since(person, grid) or begun, until)
-        if not begun <= place.valid_from < (ended or FOREVER):
-            row.reject("from", place.valid_from, f"a day of the grid's own, {begun} to {ended or 'now'}")
-        if until is not None and until <= place.valid_from:
-            row.reject("to", until, f"a day after from, {place.valid_from}")
-        self._check_chief(row, place)
-        return place
+            return []
+        shapes = self._grids[row["grid"]]
+        since = since or self._standing_since(person, shapes) or shapes[-1][1]
+        first, last = shapes[0][1], shapes[-1][2]
+        if not first <= since < (last or FOREVER):
+            row.reject("from", since, f"a day of the grid's own, {first} to {last or 'now'}")
+        if until is not None and until <= since:
+            row.reject("to", until, f"a day after from, {since}")
+        places = _in_each_shape(person, role, since, until, shapes)
+        for place in places:
+            self._check_chief(row, place)
+        return places
 
-    def _standing_since(self, person: _Person, grid: int) -> date | None:
-        mine = [each.valid_from for each in self._places.get(grid, []) if _same(each.person, person)]
+    def _standing_since(self, person: _Person, shapes: list[tuple[int, date, date | None]]) -> date | None:
+        grids = [grid for grid, _, _ in shapes]
+        mine = [
+            each.valid_from
+            for grid in grids
+            for each in self._places.get(grid, [])
+            if _same(each.person, person)
+        ]
         return max(mine, default=None)
 
     def _check_chief(self, row: Row, place: _Place) -> None:
@@ -238,6 +247,19 @@ class _Roster:
         insert_rows(connection, Assignment, [_assignment(each) for each in places if each.id is None])
         changed = [{"id": each.id, **_assignment(each)} for each in places if each.id is not None]
         update_rows(connection, Assignment, ["id"], changed)
+
+
+def _in_each_shape(
+    person: _Person, role: str, since: date, until: date | None, shapes: list[tuple[int, date, date | None]]
+) -> list[_Place]:
+    """Return a place in each shape that a grid has between two days; in the last one without an end of its
+    own, as the grid's own end says it."""
+    meeting = [each for each in shapes if each[1] < (until or FOREVER) and since < (each[2] or FOREVER)]
+    return [
+        _Place(person, grid, role, max(since, begun), until if shape is meeting[-1] else ended)
+        for shape in meeting
+        for grid, begun, ended in (shape,)
+    ]
 
 
 def _same(one: _Person, other: _Person) -> bool:

@@ -108,7 +108,7 @@ def grid_names(connection: Connection) -> dict[str, tuple[str, int]]:
 
 def code_of_ids(connection: Connection) -> dict[int, str]:
     """Return id -> code of every grid row that ever was; a code has a row for each of its shapes."""
-    return {id_: code for id_, code in connection.execute(select(Grid.id, Grid.code15))}
+    return dict(connection.execute(select(Grid.id, Grid.code15)).all())
 
 
 def in_force_since(connection: Connection, code15: str) -> date | None:

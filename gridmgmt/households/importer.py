@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from gridmgmt.grids.by_day import territory_bounds
 from gridmgmt.households.merge import Roster, merge
@@ -83,6 +83,7 @@ def import_roster(
             gathered.add(chunk, lon, lat)
         progress.doing("merging")
         merge(connection, gathered.roster(), report)
+        connection.execute(text("ANALYZE building, dwelling, household"))  # plans join all three at once
     return report
 
 

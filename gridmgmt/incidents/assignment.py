@@ -1,5 +1,7 @@
 """Which grid a matter belongs to, when matters are imported and again when grids have changed."""
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, Engine, text
@@ -53,6 +55,38 @@ def reassign(engine: Engine) -> int:
             """)
         )
         return changed.rowcount
+
+
+def rehome_open(connection: Connection, grids: Collection[int]) -> int:
+    """Give the open matters of some grids the base grid in force today at their place; how many moved.
+
+    What is closed keeps the grid that it was reported in. Commits nothing.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT id, occurred_on - DATE '1970-01-01', ST_X(geom), ST_Y(geom), current_date - DATE '1970-01-01'
+        FROM incident WHERE status = 'open' AND geom IS NOT NULL AND grid_id = ANY(:grids)
+        """),
+        {"grids": list(grids)},
+    ).all()
+    if not rows:
+        return 0
+    ids, on, lon, lat, today = (np.array(column) for column in zip(*rows, strict=True))
+    grid = GridsByDay(connection).assign(today.astype("datetime64[D]"), lon, lat)
+    connection.execute(
+        text("CREATE TEMP TABLE moved (id bigint, occurred_on date, grid_id integer) ON COMMIT DROP")
+    )
+    columns = {
+        "id": ids, "occurred_on": on.astype("datetime64[D]"), "grid_id": np.ma.masked_equal(grid, -1)
+    }  # fmt: skip
+    copy_rows(connection.connection.cursor(), "moved", columns)
+    changed = connection.execute(
+        text("""
+        UPDATE incident i SET grid_id = m.grid_id FROM moved m
+        WHERE i.id = m.id AND i.occurred_on = m.occurred_on AND i.grid_id IS DISTINCT FROM m.grid_id
+        """)
+    )
+    return changed.rowcount
 
 
 def _place(connection: Connection, grids: GridsByDay, year: int) -> None:

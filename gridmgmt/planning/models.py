@@ -67,10 +67,10 @@ OPERATION_NAMES = {
 class Plan(Base):
     """A branch of the grids in force.
 
-    `base_on` is the day whose grids in force it began from, `base_version` a digest of those that it touched;
-    `version` counts its edits, undone or not, so that who edits an older one is told. `scope` is the division
-    code it is about ('' for the whole city). `locked_by` keeps others from editing. `record` says what publishing did, so that
-    it can be taken back before its day; `settled_at` when households and open matters were moved.
+    `base_on` is the day whose grids in force it began from. `version` counts its edits, undone or not, so
+    that who edits an older one is told. `scope` is the division code it is about ('' for the whole city).
+    `locked_by` keeps others from editing. `record` says what publishing did, so that it can be taken back
+    before its day; `settled_at` when households and open matters were moved.
     """
 
     __tablename__ = "plan"

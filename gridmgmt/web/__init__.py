@@ -21,6 +21,7 @@ from gridmgmt.web import (
     grid,
     login,
     overview,
+    plan,
     seasonal,
     security,
     tasks,
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     access.install(app)  # before the check of tokens: who may not call at all is told so
     CSRFProtect(app)
     throttle.install(app, chosen)
-    for module in (files, login, overview, seasonal, download, effects, grid, tasks, admin, data):
+    for module in (files, login, overview, plan, seasonal, download, effects, grid, tasks, admin, data):
         app.register_blueprint(module.pages)
     return app
 

@@ -20,6 +20,8 @@ from gridmgmt.web.databases import databases
 View = TypeVar("View", bound=Callable[..., object])
 
 PUBLIC = "public"
+# What scripts fetch: such an answer is for them, not a page.
+DATA = ("/data/", "/plan/api/")
 EVERYONE = frozenset(Role)
 MARK = "gridmgmt_access"
 
@@ -28,7 +30,7 @@ WORKSPACES = {
     Role.GRID_WORKER: "grid.today",
     Role.TOWN_OFFICER: "overview.office",
     Role.COMMAND: "overview.command",
-    Role.PLANNER: "overview.plan",
+    Role.PLANNER: "plan.home",
     Role.AUDITOR: "admin.audit",
     Role.ADMIN: "admin.home",
 }
@@ -43,7 +45,7 @@ MENUS = {
         ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务")
     ),
     Role.PLANNER: (
-        ("overview.plan", "网格规划"), ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")
+        ("plan.home", "网格规划"), ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")
     ),
     Role.AUDITOR: (("admin.audit", "审计记录"),),
     Role.ADMIN: (("admin.home", "系统管理"),),
@@ -103,7 +105,7 @@ def guard() -> Response | None:
 
 def ask_to_sign_in() -> Response:
     """Send a page to the sign-in form and back afterwards; a data route just gets 401."""
-    if request.path.startswith("/data/"):
+    if request.path.startswith(DATA):
         return Response("sign in first", 401, mimetype="text/plain")
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     target = url_for("login.form", next=wanted if wanted != "/" else None)

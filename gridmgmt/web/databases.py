@@ -16,8 +16,9 @@ EXTENSION = "gridmgmt.databases"
 
 @dataclass(frozen=True, eq=False)
 class Databases:
-    """`accounts` is for `db.identity` alone; `reader` cannot select personal tables; `writer` can besides
-    hand out and close tasks, each transaction in the area that it names (`db.engine.acting`)."""
+    """`accounts` is the owner's, for `db.identity` and for publishing plans; `reader` cannot select personal
+    tables; `writer` can besides write what it is granted, in the area that it names (`db.engine.acting`).
+    """
 
     accounts: Engine
     reader: Engine

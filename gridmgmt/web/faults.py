@@ -22,6 +22,7 @@ from gridmgmt.errors import (
     NotFoundError,
     SetupError,
 )
+from gridmgmt.web.access import DATA
 
 log = logging.getLogger("gridmgmt.web")
 
@@ -59,7 +60,7 @@ UNKNOWN = Words("系统出错了", "请稍后再试；若再次出现，请把�
 
 
 def _answer(status: int, words: Words, detail: str = "", reference: str = "") -> Response:
-    if request.path.startswith("/data/"):
+    if request.path.startswith(DATA):
         return make_response(jsonify(error=words.title, detail=detail, reference=reference), status)
     page = render_template("error.html", words=words, detail=detail, reference=reference, status=status)
     return make_response(page, status)

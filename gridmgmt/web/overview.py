@@ -30,8 +30,6 @@ CITY_TABS = {
     "recent": ("近期聚集", "recent.html"),
     "seasonal": TABS["seasonal"],
 }
-# The usual size of a grid in towns; what lies outside is for the planner to look at.
-BAND = (300, 500)
 COMING = 30
 
 
@@ -45,27 +43,6 @@ def command() -> Any:
 @allow(Role.TOWN_OFFICER)
 def office() -> Any:
     return _overview("镇街总览", ("grid", "village"), TABS)
-
-
-@pages.get("/plan")
-@allow(Role.PLANNER)
-def plan() -> Any:
-    with reader().connect() as connection:
-        here = territory(connection)
-        choice = read_choice(request.args, connection).measured("count")
-        found = ranking.of_choice(connection, choice, here, own_area())
-    grids = here.inside("grid")
-    outside = [
-        grid for grid in grids if grid.households is not None and not BAND[0] <= grid.households <= BAND[1]
-    ]
-    outside.sort(key=lambda grid: (-abs((grid.households or 0) - sum(BAND) / 2), grid.code))
-    return render_template(
-        "plan.html",
-        **_common(here, choice, found, tuple(LEVELS), ("count",)),
-        grids=grids,
-        outside=outside,
-        band=BAND,
-    )
 
 
 def _overview(title: str, levels: tuple[str, ...], tabs: dict[str, tuple[str, str]]) -> Any:

@@ -10,11 +10,15 @@ from gridmgmt.errors import InputError
 from gridmgmt.grids.codes import (
     check_code,
     check_division,
+    from_20,
+    is_merged,
     make_code,
     number_grids,
     parent_code,
     parse_code,
+    to_20,
 )
+from gridmgmt.grids.lineage import LINEAGE_NAMES, LineageKind, kind_of
 from gridmgmt.grids.models import Level
 
 
@@ -87,3 +91,73 @@ def test_numbers_do_not_depend_on_the_order_of_the_file(seed: int, count: int) -
     shapes = np.array(squares(*rng.uniform(0, 9, (count, 2)).tolist()), dtype=object)
     order = rng.permutation(count)
     assert np.array_equal(number_grids(shapes)[order], number_grids(shapes[order]))
+
+
+# --- 20 digits
+
+
+def test_the_twenty_digits_are_class_county_street_community_and_number() -> None:
+    assert to_20("379981001002003", object_class="060101") == "060101" + "379981" + "001" + "002" + "03"
+
+
+@given(
+    village=st.from_regex(r"[1-9][0-9]{11}", fullmatch=True),
+    number=st.integers(1, 99),
+    object_class=st.from_regex(r"[0-9]{6}", fullmatch=True),
+)
+def test_twenty_digits_come_back_as_the_fifteen(village: str, number: int, object_class: str) -> None:
+    code = make_code(village, number)
+    parts, found = from_20(to_20(code, object_class))
+    assert (str(parts), found) == (code, object_class)
+
+
+def test_a_number_over_99_has_no_room_in_twenty_digits() -> None:
+    with pytest.raises(InputError, match="up to 99"):
+        to_20("379981001002100", object_class="060101")
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "0601013799810010020", "06010137998100100200", "０6010137998100100203", "379981001002003"]
+)
+def test_what_is_not_twenty_plain_digits_with_a_number_is_refused(bad: str) -> None:
+    with pytest.raises(InputError, match="20 digits"):
+        from_20(bad)
+
+
+def test_an_object_class_has_six_digits() -> None:
+    with pytest.raises(InputError, match="object class"):
+        to_20("379981001002003", object_class="0601")
+
+
+def test_merged_communities_are_numbered_from_601() -> None:
+    assert [is_merged(f"379981001{number}") for number in ("001", "600", "601", "999")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+# --- lineage
+
+
+@pytest.mark.parametrize(
+    ("links", "kinds"),
+    [
+        ({("a", "b"), ("a", "c")}, {LineageKind.SPLIT}),
+        ({("a", "c"), ("b", "c")}, {LineageKind.MERGE}),
+        ({("a", "b")}, {LineageKind.RENAME}),  # renumbered
+        ({("a", "a"), ("a", "b"), ("b", "b")}, {LineageKind.SHIFT}),
+        ({("a", "a"), ("a", "n")}, {LineageKind.SHIFT, LineageKind.SPLIT}),  # a new one cut off
+        ({("a", "b"), ("b", "b")}, {LineageKind.SHIFT, LineageKind.MERGE}),  # swallowed
+    ],
+)
+def test_how_grids_became_others_follows_from_their_codes(
+    links: set[tuple[str, str]], kinds: set[LineageKind]
+) -> None:
+    assert {kind_of(old, new, links) for old, new in links} == kinds
+
+
+def test_a_grid_that_kept_code_and_ground_was_renamed() -> None:
+    assert kind_of("a", "a", {("a", "a")}, moved=False) == LineageKind.RENAME
+    assert set(LINEAGE_NAMES) == set(LineageKind)

@@ -28,7 +28,27 @@ ALLOWED: dict[str, set[Role] | str] = {
     "/static/<path:name>": "public",
     "/command": {Role.COMMAND, Role.PLANNER},
     "/office": {Role.TOWN_OFFICER},
-    "/plan": {Role.PLANNER},
+    "/plan": {Role.PLANNER, Role.COMMAND},
+    "/plan/<int:number>": {Role.PLANNER, Role.COMMAND},
+    "/plan/<int:number>/compare": {Role.PLANNER, Role.COMMAND},
+    "/plan/<int:number>/files/<form>": {Role.PLANNER, Role.COMMAND},
+    "/plan/api/<int:number>/state": {Role.PLANNER, Role.COMMAND},
+    "/plan/api/<int:number>/log": {Role.PLANNER, Role.COMMAND},
+    "/plan/api/<int:number>/grids.topojson": {Role.PLANNER, Role.COMMAND},
+    "/plan/api/<int:number>/grids.geojson": {Role.PLANNER, Role.COMMAND},
+    "/plan/api/<int:number>/compared.json": {Role.PLANNER, Role.COMMAND},
+    "/plan/create": {Role.PLANNER},
+    "/plan/api/<int:number>/buildings.geojson": {Role.PLANNER},
+    "/plan/api/<int:number>/edit": {Role.PLANNER},
+    "/plan/api/<int:number>/undo": {Role.PLANNER},
+    "/plan/api/<int:number>/redo": {Role.PLANNER},
+    "/plan/api/<int:number>/rebase": {Role.PLANNER},
+    "/plan/api/<int:number>/lock": {Role.PLANNER},
+    "/plan/api/<int:number>/unlock": {Role.PLANNER},
+    "/plan/api/<int:number>/comment": {Role.PLANNER},
+    "/plan/api/<int:number>/retire": {Role.PLANNER},
+    "/plan/api/<int:number>/publish": {Role.PLANNER},
+    "/plan/api/<int:number>/unpublish": {Role.PLANNER},
     "/seasonal": MAP_READERS,
     "/seasonal/items/<int:number>": MAP_READERS,
     "/seasonal/list.<form>": MAP_READERS,
@@ -89,7 +109,7 @@ def test_each_role_reaches_its_routes_and_no_other(
             if allowed == "public" or (role and role in allowed):
                 passed = answer.status_code not in (401, 403) or (method, path) == ("POST", "/login")
             elif role is None:
-                passed = answer.status_code == (401 if path.startswith("/data/") else 302)
+                passed = answer.status_code == (401 if path.startswith(access.DATA) else 302)
             else:
                 passed = answer.status_code == 403
             if not passed or answer.status_code >= 500:

@@ -5,7 +5,7 @@ writer's role, what the checks here might let through.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -345,7 +345,26 @@ def _locked(connection: Connection, number: int) -> Any:
     return task
 
 
-# --- after a list was built anew
+# --- after grids or a list were made anew
+
+
+def rehome(connection: Connection, successors: Mapping[str, str]) -> int:
+    """Give the open tasks of grids that are gone to the grids in their place; how many moved.
+
+    A task that its new grid has already is left where it was. Commits nothing; owner's rights.
+    """
+    moved = 0
+    for old, new in successors.items():
+        moved += connection.execute(
+            text("""
+            UPDATE seasonal_task t SET area = :new WHERE t.area = :old AND t.status = 'open' AND NOT EXISTS (
+                SELECT FROM seasonal_task o WHERE (o.year, o.category, o.area, o.start_on)
+                    = (t.year, t.category, :new, t.start_on))
+            """),
+            {"old": old, "new": new},
+        ).rowcount
+    return moved
+
 
 
 def relink(connection: Connection, year: int) -> int:
