@@ -14,7 +14,7 @@ from gridmgmt.grids.models import GridKind
 from gridmgmt.planning import figures
 from gridmgmt.planning.checking import known
 from gridmgmt.planning.figures import Figures
-from gridmgmt.planning.states import Drawn, PlanInfo, Status, current, in_force, plan
+from gridmgmt.planning.states import Drawn, PlanInfo, Status, alike, current, in_force, plan
 from gridmgmt.seasonal.tasks.stored import china_today
 
 # Less ground than this between two grids is the width of a line.
@@ -92,7 +92,7 @@ def diff(connection: Connection, a: int | None, b: int | None) -> PlanDiff:
     old, new = (_grids(connection, each, scope) for each in plans)
     if a != b and None not in (a, b):
         old, new = _told_apart(old, new, a), _told_apart(new, old, b)
-    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    keys = [key for key in sorted(old.keys() | new.keys()) if not alike(old.get(key), new.get(key))]
     was, now = ({key: grids[key] for key in keys if key in grids} for grids in (old, new))
     before, after = _figures(connection, was), _figures(connection, now)
     return PlanDiff(

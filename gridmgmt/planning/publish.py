@@ -3,7 +3,7 @@
 Rights of the owner: publishing writes grids, assignments, lineage, households' grids, open matters and tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -17,7 +17,7 @@ from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFound
 from gridmgmt.grids import codes
 from gridmgmt.grids.measure import as_array
 from gridmgmt.grids.models import Assignment, AssignmentRole, Grid, GridKind, GridLineage
-from gridmgmt.grids.store import GridRow, insert_rows, read_grids
+from gridmgmt.grids.store import GridRow, insert_rows, read_grids, update_rows
 from gridmgmt.households import assignment as households
 from gridmgmt.importing.run import LOCK
 from gridmgmt.incidents import assignment as matters
@@ -80,7 +80,7 @@ def publish(engine: Engine, actor: Actor, plan_id: int, on: date, explanation: s
         heirs = {ended_code: given.get(key, key) for ended_code, key in _heirs(change, shares, ended).items()}
         record = {
             "ended": sorted(ended.values()), "begun": sorted(begun.values()), "heirs": heirs,
-            "assignments": moved,
+            "assignments": moved, "corners": change.corners,
         }  # fmt: skip
         connection.execute(
             update(Plan).where(Plan.id == plan_id).values(
@@ -119,6 +119,8 @@ def unpublish(engine: Engine, actor: Actor, plan_id: int) -> None:
         )
         connection.execute(delete(Grid).where(Grid.id.in_(begun)))
         connection.execute(update(Grid).where(Grid.id.in_(ended)).values(valid_to=None))
+        corners = {int(id_): shapely.from_wkb(wkb) for id_, wkb in record["corners"].items()}
+        _reshape(connection, corners)
         connection.execute(
             update(Plan).where(Plan.id == plan_id).values(
                 status=PlanStatus.DRAFT, published_at=None, published_by=None, in_force_on=None,
@@ -224,7 +226,8 @@ def _refuse_errors(connection: Connection, plan_id: int) -> None:
 class _Change:
     """The rows of a plan by what becomes of them.
 
-    A grid that is only renamed ends and begins too, under its code: so its name is dated as its shape is.
+    A grid that is only renamed ends and begins too, under its code: so its name is dated as its shape is. One
+    that only gained a corner on its edge, where a neighbour was cut, stays as it is and gets the corner.
     """
 
     def __init__(self, rows: Sequence[Any], standing: dict[str, GridRow]) -> None:
@@ -233,17 +236,18 @@ class _Change:
         self.new = [row for row in kept if row.key not in standing]
         here = [row for row in kept if row.key in standing]
         self.recoded = [row for row in here if row.code and row.code != row.key]
-        self.altered = [
-            row for row in here if row not in self.recoded and self._differs(row, standing[row.key])
-        ]
+        rest = [row for row in here if row not in self.recoded]
+        self.altered = [row for row in rest if self._differs(row, standing[row.key])]
+        self.cornered = {standing[row.key].id: row.key for row in rest if row not in self.altered}
+        before = {id_: standing[key].geometry for id_, key in self.cornered.items()}
+        self.corners = {id_: shapely.to_wkb(shape, hex=True) for id_, shape in before.items()}
         gone = [row for row in rows if row.gone and row.key in standing]
         self.begins = [*self.new, *self.recoded, *self.altered]
         self.ends = [standing[row.key] for row in (*gone, *self.recoded, *self.altered)]
         self.closed = [row.key for row in (*gone, *self.recoded)]
 
     def _differs(self, row: Any, grid: GridRow) -> bool:
-        shape = shapely.to_wkb(self.shapes[row.key]) != shapely.to_wkb(grid.geometry)
-        return shape or _named(row) != _named(grid)
+        return _named(row) != _named(grid) or not states.same_ground(self.shapes[row.key], grid.geometry)
 
 
 def _named(row: Any) -> dict[str, Any]:
@@ -284,12 +288,17 @@ def _write_grids(
         for row in change.begins
     ]  # fmt: skip
     insert_rows(connection, Grid, rows)
+    _reshape(connection, {id_: change.shapes[key] for id_, key in change.cornered.items()})
     ids = dict(
         connection.execute(
             select(Grid.code15, Grid.id).where(Grid.code15.in_(given.values()), Grid.valid_from == on)
         ).all()
     )
     return ended, {key: ids[code] for key, code in given.items()}
+
+
+def _reshape(connection: Connection, shapes: Mapping[int, Any]) -> None:
+    update_rows(connection, Grid, ["id"], [{"id": id_, "geom": shape} for id_, shape in shapes.items()])
 
 
 def _lineage(

@@ -279,8 +279,9 @@ def test_rebasing_keeps_what_still_fits_and_names_what_does_not(
     assert [(each.number, each.operation) for each in log] == [(1, "split"), (3, "merge"), (4, "rebase")]
     assert log[-1].conflicts == done.conflicts
     statuses = {key: grid.status for key, grid in _grids(writer, number).items()}
-    # Beside the cut the neighbours have a new vertex, the grid that has taken the place of B among them.
-    assert statuses.pop(f"{B[:12]}099") == "changed"
+    # Beside the cut the neighbours have a new vertex, the grid that has taken the place of B among them; but
+    # their ground is the same.
+    assert statuses.pop(f"{B[:12]}099") == "same"
     assert {key: each for key, each in statuses.items() if each in ("new", "gone")} == {
         A: "gone", BELOW: "gone", "n3": "new", north: "new",
     }  # fmt: skip

@@ -4,7 +4,6 @@ from datetime import date, timedelta
 
 import pytest
 import shapely
-from gridmgmt.planning.service import Actor
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -14,6 +13,8 @@ from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFound
 from gridmgmt.hotspots import service as hotspots
 from gridmgmt.planning import checking, publish
 from gridmgmt.planning import recompute as recomputing
+from gridmgmt.planning.models import Operation
+from gridmgmt.planning.service import Actor
 from gridmgmt.seasonal.tasks.stored import china_today
 
 from .land import STEP, build_land, code, middle, square, write
@@ -286,3 +287,34 @@ def test_what_only_the_boundary_changed_is_named(land: Engine, monkeypatch: pyte
     assert [(each.code, each.was_code, each.was, each.now) for each in found.changes] == [
         (east, code(SPLIT), 3, 0)
     ]
+
+
+def test_a_neighbour_that_only_gains_a_corner_stays_the_same_grid(land: Engine) -> None:
+    from gridmgmt.planning import service, stored
+
+    neighbour = code(SPLIT - 8)
+    before, ids = in_force(land), "SELECT id FROM grid WHERE code15 = :code AND valid_to IS NULL"
+    stands = one(land, ids, code=neighbour)
+    x, y = middle(SPLIT)
+    number = service.create(land, PLANNER, "一分为二").id
+    line = [[x, y + STEP], [x, y - STEP]]
+    done = service.edit(land, PLANNER, number, Operation.SPLIT, {"key": code(SPLIT), "line": line}, 0)
+    assert neighbour in done.changed
+    with land.connect() as connection:
+        states = {each.key: each.status for each in stored.grids(connection, number)}
+        assert {key for key, status in states.items() if status != "same"} == {code(SPLIT), "n1", "n2"}
+        assert {change.key for change in stored.diff(connection, None, number).changes} == {
+            code(SPLIT),
+            "n1",
+            "n2",
+        }
+    soon = china_today() + timedelta(3)
+    publish.publish(land, PLANNER, number, soon, WHY)
+    assert one(land, ids, code=neighbour) == stands
+    after = in_force(land, soon)
+    assert after[neighbour] != before[neighbour]  # its edge has the corner that the new grids share
+    assert shapely.area(shapely.union_all(shapely.from_wkt(list(after.values())))) == pytest.approx(
+        64 * STEP**2
+    )
+    publish.unpublish(land, PLANNER, number)
+    assert in_force(land, soon) == before
