@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from gridmgmt.grids.checks import Finding, Rule, Subject
 from gridmgmt.grids.checks import check as check_subjects
 from gridmgmt.grids.models import AssignmentRole, GridKind, Level
-from gridmgmt.planning import figures
+from gridmgmt.planning import bands, figures
 from gridmgmt.planning.states import Drawn, PlanInfo, current, in_force, plan, touched
 from gridmgmt.seasonal.tasks.stored import china_today
 
@@ -50,7 +50,7 @@ def check_near(
     for village in villages:
         around |= current(connection, chosen, area=village)
     found = check_subjects(
-        subjects(connection, around, households), outlines(connection, villages), figures.LIMITS
+        subjects(connection, around, households), outlines(connection, villages), bands.limits()
     )
     near = households.keys() | villages
     west, south, east, north = box.tolist()
@@ -67,7 +67,7 @@ def _check(
     connection: Connection, grids: Mapping[str, Drawn], counts: Mapping[str, int | None], scope: str
 ) -> list[Finding]:
     villages = {drawn.village for drawn in grids.values()} | set(_villages_in(connection, scope))
-    return check_subjects(subjects(connection, grids, counts), outlines(connection, villages), figures.LIMITS)
+    return check_subjects(subjects(connection, grids, counts), outlines(connection, villages), bands.limits())
 
 
 def subjects(

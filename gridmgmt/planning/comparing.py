@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from gridmgmt.grids import measure
 from gridmgmt.grids.models import GridKind
 from gridmgmt.planning import figures
+from gridmgmt.planning.bands import limits
 from gridmgmt.planning.checking import known
 from gridmgmt.planning.figures import Figures
 from gridmgmt.planning.states import Drawn, PlanInfo, Status, alike, current, in_force, plan
@@ -208,9 +209,10 @@ def _statistics(
     people |= {key: each[0] for key, each in figures.households_in(connection, rest).items()}
     people |= {key: each.households for key, each in counted.items()}
     households = np.array([people[key] for key in base], float)
+    allowed = limits()
     in_town = np.array([figures.urban(drawn.village) for drawn in base.values()], bool)
     inside = np.array(
-        [figures.deviation(people[key], drawn.village) == 0 for key, drawn in base.items()], bool
+        [figures.deviation(people[key], drawn.village, allowed) == 0 for key, drawn in base.items()], bool
     )
     shapes = measure.as_array([drawn.shape for drawn in base.values()])
     mean = float(households.mean()) if len(base) else 0.0

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, text
 from gridmgmt.grids import measure
 from gridmgmt.grids.checks import PlanLimits
 from gridmgmt.grids.codes import DIGITS, GRID_LENGTH
+from gridmgmt.planning.bands import limits
 from gridmgmt.planning.propose import in_town
 from gridmgmt.seasonal.tasks.stored import china_today
 
 # Matters a year are the mean of so many full years, those without any matter in the city left out.
 YEARS = 3
-LIMITS = PlanLimits()
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,22 @@ def figures(
     workers = workers_of(connection, keys)
     village = villages_at(connection, shapes)
     area, compact = measure.area_m2(all_shapes), compactness(all_shapes)
+    allowed = limits()
     return [
         Figures(
             key, float(area[k]), *people[key], matters[key], workers.get(key, 0), float(compact[k]),
-            deviation(people[key][0], village[key]), urban(village[key]),
+            deviation(people[key][0], village[key], allowed), urban(village[key]),
         )
         for k, key in enumerate(keys)
     ]  # fmt: skip
 
 
-def deviation(households: int, village: str, limits: PlanLimits = LIMITS) -> int:
+def deviation(households: int, village: str, allowed: PlanLimits) -> int:
     """Return how many households are above (+) or below (-) the band of a village, 0 inside it.
 
     Grids of rural villages follow villagers' groups, so they may be smaller.
     """
-    low, high = limits.band_of(village)
+    low, high = allowed.band_of(village)
     short = min(households - low, 0) if urban(village) else 0
     return short + max(households - high, 0)
 

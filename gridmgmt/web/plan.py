@@ -15,10 +15,12 @@ from gridmgmt.calendar import format_date
 from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.grids import service as grids
+from gridmgmt.grids.checks import PlanLimits
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.planning import change_list, export, figures, service, stored
 from gridmgmt.planning.atlas import atlas
 from gridmgmt.planning.atlas_pages import atlas_pages
+from gridmgmt.planning.bands import limits
 from gridmgmt.planning.models import OPERATION_NAMES, PLAN_STATUS_NAMES, Operation, PlanStatus
 from gridmgmt.planning.stored import PlanInfo
 from gridmgmt.web import plan_api, plan_words
@@ -64,15 +66,24 @@ def home() -> Any:
 
 def _outside(here: Territory) -> list[Place]:
     """Return the grids outside the usual band, those that must change before those that may be small."""
-    middle = sum(BAND) / 2
+    middle, allowed = sum(BAND) / 2, limits()
     known = [(grid, grid.households) for grid in here.inside("grid") if grid.households is not None]
-    found = [(grid, count) for grid, count in known if not BAND[0] <= count <= BAND[1]]
+    found = [(grid, count) for grid, count in known if not _within(grid, count, allowed)]
 
     def urgency(pair: tuple[Place, int]) -> tuple[float, float, str]:
         grid, count = pair
-        return -abs(figures.deviation(count, grid.code[: DIGITS["village"]])), -abs(count - middle), grid.code
+        return (
+            -abs(figures.deviation(count, grid.code[: DIGITS["village"]], allowed)),
+            -abs(count - middle),
+            grid.code,
+        )
 
     return [grid for grid, _ in sorted(found, key=urgency)]
+
+
+def _within(grid: Place, households: int, allowed: PlanLimits) -> bool:
+    low, high = allowed.band_of(grid.code[: DIGITS["village"]])
+    return low <= households <= high
 
 
 @pages.post("/create")

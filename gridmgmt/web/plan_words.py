@@ -12,12 +12,12 @@ import shapely
 
 from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.errors import GridmgmtError, InputError
-from gridmgmt.grids.checks import RULE_NAMES, Finding
-from gridmgmt.planning.figures import LIMITS, Figures
+from gridmgmt.grids.checks import RULE_NAMES, Finding, PlanLimits
+from gridmgmt.planning.figures import Figures
 from gridmgmt.planning.models import PLAN_STATUS_NAMES, PlanStatus
 from gridmgmt.planning.stored import CommentInfo, EditInfo, GridState, PlanInfo
 
-BAND = LIMITS.band
+BAND = PlanLimits().band
 KIND_NAMES = {"base": "基础网格", "special": "专属网格", "micro": "微网格"}
 STATUS_NAMES = {"same": "未变", "changed": "有改动", "new": "新网格", "gone": "撤销"}
 FEW = f"<{FEWEST_HOUSEHOLDS}"
