@@ -12,10 +12,14 @@ from gridmgmt.seasonal.tasks.stored import china_today
 from .conftest import Visit
 
 OFFICE, TABLET = (1366, 768), (1024, 768)
+# Two looks in a row see the same view, and nothing moves: Leaflet has flags for some ways to move only.
 STILL = """() => {
-  const map = planMap.map;
-  return !map._animatingZoom && !(map._panAnim && map._panAnim._inProgress);
+  const map = planMap.map, now = `${map.getZoom()} ${map.getCenter()}`, before = window.viewBefore;
+  window.viewBefore = now;
+  const moving = map._animatingZoom || (map._panAnim && map._panAnim._inProgress);
+  return now === before && !moving;
 }"""
+LOOK_MS = 150
 Visitor = Callable[..., Visit]
 
 
@@ -29,7 +33,8 @@ class Drawing:
     def idle(self) -> None:
         """Wait until the server has answered and the map stands still."""
         self.page.wait_for_selector(".planner:not([aria-busy])", timeout=20_000)
-        self.page.wait_for_function(STILL)
+        self.page.evaluate("() => { window.viewBefore = null; }")
+        self.page.wait_for_function(STILL, polling=LOOK_MS)
 
     def show(self, key: str) -> None:
         self.page.evaluate("key => planPanel.actions.show(key)", key)
