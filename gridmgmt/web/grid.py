@@ -22,7 +22,6 @@ from gridmgmt.web.scope import listed_areas, own_area
 pages = Blueprint("grid", __name__, url_prefix="/grid")
 
 
-
 @pages.get("")
 @allow(Role.GRID_WORKER)
 def today() -> Any:

@@ -142,7 +142,10 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Visit]]:
 
     def open_as(role: Role, size: tuple[int, int] = DESK) -> Visit:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, locale="zh-CN", has_touch=size == PHONE
+            viewport={"width": size[0], "height": size[1]},
+            locale="zh-CN",
+            has_touch=size == PHONE,
+            reduced_motion="reduce",  # maps jump where they would fly, so a place stays where it was found
         )
         opened = Visit(context.new_page(), server)
         _listen(opened)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from gridmgmt.db.models import Role
 from gridmgmt.seasonal.tasks.stored import china_today
@@ -118,6 +118,17 @@ def plan(visit: Visitor) -> Drawing:
     drawing = Drawing(opened)
     drawing.idle()
     return drawing
+
+
+def test_a_line_begins_when_the_exact_shape_is_there(plan: Drawing) -> None:
+    page, held = plan.page, list[Route]()
+    page.route("**/grids.geojson*", lambda route: held.append(route))
+    plan.show(plan.biggest())
+    page.keyboard.press("s")
+    page.get_by_text("正在取边界").wait_for()
+    assert not page.evaluate("() => planMap.map.pm.globalDrawModeEnabled()")
+    held[0].continue_()
+    page.wait_for_function("() => planMap.map.pm.globalDrawModeEnabled()")
 
 
 def test_a_planner_cuts_moves_an_edge_undoes_checks_publishes_and_takes_it_back(plan: Drawing) -> None:

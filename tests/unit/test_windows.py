@@ -211,8 +211,7 @@ def test_where_draws_reached_it_the_bound_changes_nothing() -> None:
     rng = np.random.default_rng(3)
     counts = rng.poisson(3, (40, 36))
     bounded, plain = (
-        circular_scan_many(counts, [1.0] * 36, 199, seed=1, bounded_tail=flag)
-        for flag in (True, False)
+        circular_scan_many(counts, [1.0] * 36, 199, seed=1, bounded_tail=flag) for flag in (True, False)
     )
     assert np.array_equal(bounded.p, plain.p)
     clear = np.where(np.arange(36) < 3, 400, 5)

@@ -366,7 +366,6 @@ def rehome(connection: Connection, successors: Mapping[str, str]) -> int:
     return moved
 
 
-
 def relink(connection: Connection, year: int) -> int:
     """Tie tasks whose list was built anew to the items that took their place; return how many.
 

@@ -11,7 +11,10 @@
     /* On a phone the switch would cover the map it switches. */
     var layers = L.control.layers;
     L.control.layers = function (base, over, given) { return layers(base, over, Object.assign({}, given, { collapsed: parts.small() })); };
-    map = L.map(id, Object.assign({ attributionControl: false, minZoom: 3, maxZoom: 19 }, options));
+    var still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    var motion = { zoomAnimation: !still, fadeAnimation: !still, markerZoomAnimation: !still, inertia: !still };
+    map = L.map(id, Object.assign({ attributionControl: false, minZoom: 3, maxZoom: 19 }, motion, options));
+    if (still) map.panBy = function (offset, given) { return L.Map.prototype.panBy.call(map, offset, Object.assign({}, given, { animate: false })); };
     L.control.attribution({ prefix: false }).addTo(map);
     L.control.scale({ imperial: false }).addTo(map);
     pane("towns", 415);

@@ -7,7 +7,7 @@
   var map = base.map, element = gridmgmtParts.element, by = panel.by, ask = panel.ask;
   var api = root.dataset.api, mayEdit = root.dataset.mayEdit === "yes", me = root.dataset.me;
   var tool = "select", way = "", picked = [], target = null, busy = false, state = { version: null, edits: [], comments: [] };
-  var figures = {}, touched = [], found = [], handles = null, houses = null, drawn = null, refused = "";
+  var figures = {}, touched = [], found = [], handles = null, houses = null, drawn = null, refused = "", coming = 0;
 
   /* A second canvas over that of the grids would take their clicks: what is drawn besides is SVG. */
   map.options.renderer = L.svg({ padding: 0.2 });
@@ -195,11 +195,16 @@
   function fetchExact(keys) {
     var missing = keys.filter(function (key) { return !figures[key]; });
     if (!missing.length) return Promise.resolve();
+    coming += 1;
     return base.fetched(api + "/grids.geojson?keys=" + missing.map(encodeURIComponent).join(",")).then(function (got) {
       base.replace(got.features);
       got.features.forEach(function (feature) { figures[feature.properties.key] = feature.properties.figures; });
       show();
-    });
+    }).finally(function () { coming -= 1; });
+  }
+
+  function beginExact(keys) {
+    fetchExact(keys).catch(function () { refused = "没有取到网格的边界，请再点选一次。"; }).then(begin);
   }
 
   /* --- picking */
@@ -215,14 +220,14 @@
     else if (picked.indexOf(key) >= 0) picked = picked.filter(function (each) { return each !== key; });
     else picked = picked.concat(key).slice(tool === "edge" ? -2 : 0);
     show();
-    fetchExact(picked).then(begin);
+    beginExact(picked);
   }
 
   function setTarget(key) {
     target = key;
     picked = [key];
     show();
-    fetchExact([key]).then(begin);
+    beginExact([key]);
   }
 
   /* --- tools */
@@ -250,9 +255,11 @@
     if (drawn) { drawn.remove(); drawn = null; }
   }
 
+  /* A line begun before the exact shape is there would lose its corners when it comes. */
   function begin() {
     stop();
-    BEGIN[tool]();
+    if (coming && tool !== "select") tell("正在取边界…");
+    else BEGIN[tool]();
   }
 
   function draw(shape) { map.pm.enableDraw(shape, { snappable: true, continueDrawing: false }); }
@@ -380,13 +387,13 @@
   /* --- what buttons do */
 
   Object.assign(panel.actions, {
-    show: function (key) { picked = [key]; base.zoomTo([key]); show(); fetchExact([key]).then(begin); },
+    show: function (key) { picked = [key]; base.zoomTo([key]); show(); beginExact([key]); },
     locate: function (at, keys) {
       map.setView([at[1], at[0]], Math.max(map.getZoom(), 16));
       L.circleMarker([at[1], at[0]], { radius: 14, color: gridmgmtParts.colour("danger"), weight: 3, fill: false, interactive: false, pmIgnore: true, snapIgnore: true }).addTo(marks.clearLayers());
       picked = keys.filter(base.own);
       show();
-      fetchExact(picked).then(begin);
+      beginExact(picked);
     },
     merge: function () {
       if (picked.length < 2) return;
