@@ -8,7 +8,8 @@ GridmgmtError                 exit code 1, HTTP 500
 ├── NotFoundError             exit code 3, HTTP 404   the thing asked for does not exist
 ├── NotAllowedError           exit code 4, HTTP 403   this person may not see or do this
 ├── ConflictError             exit code 5, HTTP 409   somebody else changed or holds it
-└── SetupError                exit code 6, HTTP 503   the machine, the cluster or the schema is not ready
+├── SetupError                exit code 6, HTTP 503   the machine, the cluster or the schema is not ready
+└── TamperedError             exit code 7, HTTP 500   a sealed value is not what was sealed
 """
 
 
@@ -75,3 +76,9 @@ class SetupError(GridmgmtError):
 
     exit_code = 6
     http_status = 503
+
+
+class TamperedError(GridmgmtError):
+    """A sealed value was changed, moved to another person or field, or its key is gone; never quotes it."""
+
+    exit_code = 7
