@@ -12,6 +12,8 @@ from gridmgmt.db.cluster import DATABASE, Cluster
 
 READER = "gridmgmt_reader"
 WRITER = "gridmgmt_writer"
+ROSTER = "gridmgmt_roster"
+AUDITOR = "gridmgmt_auditor"
 
 
 def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> Engine:
@@ -36,8 +38,8 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
 def acting(engine: Engine, username: str, area: str) -> Iterator[Connection]:
     """Give a transaction that knows who acts and in which area ('' for the whole city).
 
-    Row policies of the writer's role read both; they end with the transaction, so that a pooled connection
-    carries nobody's rights to the next request.
+    Row policies read both, and the audit log says who; they end with the transaction, so that a pooled
+    connection carries nobody's rights to the next request.
     """
     with engine.begin() as connection:
         statement = text("SELECT set_config('app.user', :user, true), set_config('app.area', :area, true)")

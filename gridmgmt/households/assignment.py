@@ -9,6 +9,17 @@ from gridmgmt.db.copy import copy_rows
 from gridmgmt.grids.by_day import GridsByDay
 from gridmgmt.importing.run import LOCK
 
+# People follow their building; for all at once, so the triggers that do it row by row stand aside.
+MOVE = """
+SET LOCAL app.bulk = 'on';
+UPDATE building b SET grid_id = p.grid_id FROM placed_building p WHERE b.id = p.id;
+UPDATE household h SET grid_id = p.grid_id FROM placed_building p JOIN dwelling d ON d.building_id = p.id
+    WHERE h.dwelling_id = d.id;
+UPDATE person x SET grid_id = p.grid_id FROM placed_building p JOIN dwelling d ON d.building_id = p.id
+    JOIN household h ON h.dwelling_id = d.id WHERE x.household_id = h.id;
+SET LOCAL app.bulk = '';
+"""
+
 
 def reassign_buildings(engine: Engine) -> int:
     """Give every building the base grid in force today, and return how many changed. One transaction."""
@@ -33,9 +44,7 @@ def place_buildings(connection: Connection) -> int:
     connection.execute(text("CREATE TEMP TABLE placed_building (id integer, grid_id integer) ON COMMIT DROP"))
     columns = {"id": ids[moved].astype(np.int32), "grid_id": np.ma.masked_equal(grid[moved], -1)}
     copy_rows(connection.connection.cursor(), "placed_building", columns)
-    connection.execute(
-        text("UPDATE building b SET grid_id = p.grid_id FROM placed_building p WHERE b.id = p.id")
-    )
+    connection.execute(text(MOVE))
     return int(moved.sum())
 
 
@@ -45,7 +54,7 @@ def households_at(connection: Connection, grids: Collection[int]) -> tuple[np.nd
         text("""
         SELECT ST_X(b.geom), ST_Y(b.geom), count(h.id) FROM building b
         JOIN dwelling d ON d.building_id = b.id JOIN household h ON h.dwelling_id = d.id
-        WHERE b.geom IS NOT NULL AND b.grid_id = ANY(:grids) GROUP BY b.id
+        WHERE b.geom IS NOT NULL AND b.grid_id = ANY(:grids) AND h.ended_on IS NULL GROUP BY b.id
         """),
         {"grids": list(grids)},
     ).all()

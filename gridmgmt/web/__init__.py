@@ -13,6 +13,8 @@ from gridmgmt.config import settings as settings_now
 from gridmgmt.web import (
     access,
     admin,
+    audit,
+    changes,
     data,
     download,
     effects,
@@ -22,10 +24,14 @@ from gridmgmt.web import (
     login,
     overview,
     plan,
+    rights,
+    roster,
+    rounds,
     seasonal,
     security,
     tasks,
     throttle,
+    visits,
 )
 from gridmgmt.web.databases import EXTENSION, open_databases
 
@@ -51,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still works
+        SETTINGS=chosen,
         BASEMAP=chosen.basemap,
         PHOTOS=chosen.home / "photos",
     )
@@ -67,7 +74,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     access.install(app)  # before the check of tokens: who may not call at all is told so
     CSRFProtect(app)
     throttle.install(app, chosen)
-    for module in (files, login, overview, plan, seasonal, download, effects, grid, tasks, admin, data):
+    for module in (
+        files, login, overview, plan, seasonal, download, effects, grid, tasks, roster, changes, rights,
+        visits, rounds, admin, audit, data,
+    ):  # fmt: skip
         app.register_blueprint(module.pages)
     return app
 

@@ -1,4 +1,4 @@
-"""Three doors to the database: accounts by their owner, what is shown by the reader, tasks by a writer."""
+"""The doors to the database: each opens what its role may see and write, and no more."""
 
 import os
 import weakref
@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from gridmgmt.config import Settings
 from gridmgmt.db.cluster import Cluster
-from gridmgmt.db.engine import READER, WRITER, make_engine
+from gridmgmt.db.engine import AUDITOR, READER, ROSTER, WRITER, make_engine
+from gridmgmt.privacy.keyring import KeyRing
 
 EXTENSION = "gridmgmt.databases"
 
@@ -18,15 +19,18 @@ EXTENSION = "gridmgmt.databases"
 class Databases:
     """`accounts` is the owner's, for `db.identity` and for publishing plans; `reader` cannot select personal
     tables; `writer` can besides write what it is granted, in the area that it names (`db.engine.acting`).
+    `roster` sees and writes the people of that area; `auditor` reads the audit log and nothing else.
     """
 
     accounts: Engine
     reader: Engine
     writer: Engine
+    roster: Engine
+    auditor: Engine
 
     def dispose(self, *, close: bool = True) -> None:
         """Forget the pooled connections, and close them unless they belong to another process."""
-        for engine in (self.accounts, self.reader, self.writer):
+        for engine in (self.accounts, self.reader, self.writer, self.roster, self.auditor):
             engine.dispose(close=close)
 
 
@@ -37,7 +41,8 @@ def open_databases(settings: Settings) -> Databases:
     forgets them without closing what still belongs to the parent.
     """
     url = settings.database_url or Cluster(settings.home).url()
-    databases = Databases(*(make_engine(url, role=role, pooled=True) for role in (None, READER, WRITER)))
+    roles = (None, READER, WRITER, ROSTER, AUDITOR)
+    databases = Databases(*(make_engine(url, role=role, pooled=True) for role in roles))
     known = weakref.ref(databases)
 
     def forget() -> None:
@@ -63,3 +68,18 @@ def reader() -> Engine:
 def writer() -> Engine:
     """Return the writer's engine of the application that answers this request."""
     return databases().writer
+
+
+def roster() -> Engine:
+    """Return the roster's engine of the application that answers this request."""
+    return databases().roster
+
+
+def auditor() -> Engine:
+    """Return the auditor's engine of the application that answers this request."""
+    return databases().auditor
+
+
+def ring() -> KeyRing:
+    """Return the key ring of the city that this application serves."""
+    return KeyRing.opened(current_app.config["SETTINGS"])

@@ -5,5 +5,5 @@ SELECT b.grid_id, count(*)::integer AS households, sum(h.persons)::integer AS pe
 FROM household h
 JOIN dwelling d ON d.id = h.dwelling_id
 JOIN building b ON b.id = d.building_id
-WHERE b.grid_id IS NOT NULL
+WHERE b.grid_id IS NOT NULL AND h.ended_on IS NULL
 GROUP BY b.grid_id;

@@ -65,7 +65,7 @@ SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
         SELECT DISTINCT ON (id, layer) id, n FROM held ORDER BY id, layer, n
     )
     SELECT p.n, count(*)::integer, sum(h.persons)::integer
-    FROM placed p JOIN dwelling d ON d.building_id = p.id JOIN household h ON h.dwelling_id = d.id
+    FROM placed p JOIN dwelling d ON d.building_id = p.id JOIN household h ON h.dwelling_id = d.id AND h.ended_on IS NULL
     GROUP BY p.n
 $$;
 
@@ -110,6 +110,7 @@ SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     SELECT b.id, ST_X(b.geom), ST_Y(b.geom), count(h.id)::integer, coalesce(sum(h.persons), 0)::integer
     FROM given s JOIN house b ON ST_Covers(s.geom, b.geom)
     LEFT JOIN dwelling d ON d.building_id = b.id LEFT JOIN household h ON h.dwelling_id = d.id
+        AND h.ended_on IS NULL
     GROUP BY b.id, b.geom
 $$;
 
