@@ -7,12 +7,30 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+# What a line may say that was done.
+NAMES = {
+    "roster.grid": "查看网格住户", "roster.search": "查找住户", "household.view": "查看一户",
+    "person.reveal": "查看隐去的内容", "change.ask": "申请变更", "change.decide": "审批变更",
+    "change.list": "查看变更申请", "review.list": "查看疑似重复", "review.decide": "处理疑似重复",
+    "visit.record": "记录走访", "visit.list": "查看走访记录", "survey.begin": "开始入户核查",
+    "round.begin": "发起提醒走访", "round.view": "查看提醒走访", "round.report": "登记提醒结果",
+    "export.ask": "申请导出", "export.decide": "审批导出", "export.fetch": "下载导出文件",
+    "person.copy": "提供本人信息副本", "person.correct": "更正本人信息", "person.restrict": "限制使用",
+    "person.erase": "删除本人信息", "person.access": "查询谁看过本人信息", "roster.retention": "到期清理",
+    "keys.rotate": "更换密钥", "import.roster": "导入名册",
+}  # fmt: skip
+FAULT_NAMES = {
+    "changed": "内容被改动", "missing before": "之前缺了记录", "missing at the end": "末尾缺了记录",
+    "beyond the head": "多出的记录", "not as known": "与留存的校验码不符",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Verified:
-    """How many lines there are, the last line's hash, and every line that is not what it was."""
+    """How many lines there are, the last line's number and hash, and every line that is not what it was."""
 
     lines: int
+    last: int
     head: str
     faults: tuple[tuple[int, str], ...]
 
@@ -47,9 +65,21 @@ def record(
     return int(row.scalar_one())
 
 
-def verify(connection: Connection) -> Verified:
-    """Return how the log stands: faults name each line that was changed, or before which some are missing."""
-    head = connection.execute(text("SELECT encode(hash, 'hex') FROM audit_head")).scalar_one()
+def verify(connection: Connection, known: tuple[int, str] | None = None) -> Verified:
+    """Return how the log stands: faults name each line that was changed, or before which some are missing.
+
+    Whoever owns the database could write the whole chain anew. `known`, a line's number and the hash that
+    was noted elsewhere, finds that too.
+    """
+    last, head = connection.execute(text("SELECT id, encode(hash, 'hex') FROM audit_head")).one()
     lines = connection.execute(text("SELECT count(*) FROM audit_log")).scalar_one()
-    faults = connection.execute(text("SELECT line, fault FROM audit_faults() ORDER BY 1")).all()
-    return Verified(int(lines), str(head), tuple((int(line), str(fault)) for line, fault in faults))
+    found = connection.execute(text("SELECT line, fault FROM audit_faults() ORDER BY 1")).all()
+    faults = [(int(line), str(fault)) for line, fault in found]
+    if known and _hash(connection, known[0]) != known[1]:
+        faults.append((known[0], "not as known"))
+    return Verified(int(lines), int(last), str(head), tuple(faults))
+
+
+def _hash(connection: Connection, line: int) -> str | None:
+    found = connection.execute(text("SELECT encode(hash, 'hex') FROM audit_log WHERE id = :id"), {"id": line})
+    return found.scalar_one_or_none()

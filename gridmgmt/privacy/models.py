@@ -1,4 +1,4 @@
-"""The audit log: one line a reading or writing of personal data, each hashed over the line before."""
+"""The audit log, each line hashed over the one before, and the mark of the database's key ring."""
 
 from datetime import datetime
 from typing import Any
@@ -39,3 +39,14 @@ class AuditHead(Base):
     one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     id: Mapped[int]
     hash: Mapped[bytes]
+
+
+class KeyRingMark(Base):
+    """What tells the database's own key ring from another."""
+
+    __tablename__ = "key_ring"
+    __table_args__ = (CheckConstraint("one", name="one"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    mark: Mapped[bytes]
+    bound_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)

@@ -10,9 +10,11 @@ from sqlalchemy import Engine
 from gridmgmt.config import Settings
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import AUDITOR, READER, ROSTER, WRITER, make_engine
+from gridmgmt.privacy.binding import bind
 from gridmgmt.privacy.keyring import KeyRing
 
 EXTENSION = "gridmgmt.databases"
+RING = "gridmgmt.ring"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,5 +83,10 @@ def auditor() -> Engine:
 
 
 def ring() -> KeyRing:
-    """Return the key ring of the city that this application serves."""
-    return KeyRing.opened(current_app.config["SETTINGS"])
+    """Return the key ring of the city that this application serves; SetupError when it is another city's."""
+    opened = KeyRing.opened(current_app.config["SETTINGS"])
+    if current_app.extensions.get(RING) != opened.index_key:
+        with databases().accounts.begin() as connection:
+            bind(connection, opened)
+        current_app.extensions[RING] = opened.index_key
+    return opened

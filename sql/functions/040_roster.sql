@@ -2,9 +2,10 @@
 -- what a row said before is kept, and nobody of the web writes without a line in the audit log.
 -- Who writes many rows at once, an import or a redrawing, sets app.bulk and sees to all this itself.
 
+-- `role` is what SET ROLE said; current_user is the owner inside a function that has its owner's rights.
 CREATE OR REPLACE FUNCTION roster_in_bulk() RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(current_setting('app.bulk', true), '') = 'on' AND current_user <> 'gridmgmt_roster'
+    SELECT coalesce(current_setting('app.bulk', true), '') = 'on' AND current_setting('role') <> 'gridmgmt_roster'
 $$;
 
 CREATE OR REPLACE FUNCTION building_moves() RETURNS trigger
@@ -57,7 +58,7 @@ DECLARE
         WHEN 'DELETE' THEN ARRAY[OLD.household_id] ELSE ARRAY[OLD.household_id, NEW.household_id] END;
 BEGIN
     UPDATE household h SET persons = c.persons FROM (
-        SELECT t.id, count(p.id)::integer AS persons FROM unnest(touched) AS t (id)
+        SELECT t.id, count(p.id)::integer AS persons FROM (SELECT DISTINCT unnest(touched)) AS t (id)
         LEFT JOIN person p ON p.household_id = t.id AND p.left_on IS NULL GROUP BY t.id
     ) c WHERE h.id = c.id AND h.persons <> c.persons;
     RETURN NULL;
@@ -109,7 +110,7 @@ END $$;
 -- A write through the role of the web stands on a line of the audit log in the same transaction.
 CREATE OR REPLACE FUNCTION roster_audited() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_user = 'gridmgmt_roster' AND NOT audited() THEN
+    IF current_setting('role') = 'gridmgmt_roster' AND NOT audited() THEN
         RAISE '% is not written without a line in the audit log', TG_TABLE_NAME
             USING ERRCODE = 'insufficient_privilege';
     END IF;

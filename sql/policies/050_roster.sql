@@ -58,6 +58,9 @@ DECLARE
     door constant text := 'EXISTS (SELECT FROM dwelling d WHERE d.id = dwelling_id)';
     home constant text := 'EXISTS (SELECT FROM household h WHERE h.id = household_id)';
     someone constant text := 'EXISTS (SELECT FROM person p WHERE p.id = person_id)';
+    theirs constant text := '(person_id IS NULL OR EXISTS (SELECT FROM person p WHERE p.id = person_id))';
+    other constant text := '(other_household_id IS NULL OR EXISTS (SELECT FROM household h WHERE h.id = other_household_id))';
+    visited constant text := '(visit_id IS NULL OR EXISTS (SELECT FROM visit v WHERE v.id = visit_id))';
     mine constant text := 'area LIKE (SELECT roster_area()) || ''%''';
     near constant text := '(area LIKE (SELECT roster_area()) || ''%'' OR (SELECT roster_area()) LIKE area || ''%'')';
     rule record;
@@ -69,16 +72,16 @@ BEGIN
             'EXISTS (SELECT FROM building b WHERE b.id = building_id)'),
         ('household', here, office || ' AND ' || here || ' AND ' || door, office || ' AND ' || here || ' AND ' || door),
         ('person', here, office || ' AND ' || here || ' AND ' || home,
-            office || ' AND ' || here || ' AND (household_id IS NULL OR ' || home || ')'),
+            office || ' AND ' || here || ' AND ' || home),
         ('residency', someone, office || ' AND ' || someone || ' AND ' || door, office || ' AND ' || someone),
-        ('household_care', home, office || ' AND ' || home, office || ' AND ' || home),
+        ('household_care', home, office || ' AND ' || home || ' AND ' || theirs, office || ' AND ' || home),
         ('visit', door, door || ' AND (household_id IS NULL OR ' || home || ')' || own, NULL),
         ('visit_round', near, office || ' AND ' || mine || ' AND created_by = current_setting(''app.user'', true)', NULL),
-        ('visit_stop', home, office || ' AND ' || home, home),
+        ('visit_stop', home, office || ' AND ' || home, home || ' AND ' || visited),
         ('survey', near, office || ' AND ' || mine || ' AND created_by = current_setting(''app.user'', true)', NULL),
-        ('roster_change', home, home || own || ' AND status = ''open''',
+        ('roster_change', home, home || ' AND ' || theirs || own || ' AND status = ''open''',
             home || ' AND (' || office || ' OR (made_by = current_setting(''app.user'', true) AND status IN (''open'', ''withdrawn'')))'),
-        ('roster_event', home, office || ' AND ' || home || own, NULL),
+        ('roster_event', home, office || ' AND ' || home || ' AND ' || theirs || ' AND ' || other || own, NULL),
         ('roster_history', office || ' AND ' || home, NULL, NULL),
         ('roster_review', office || ' AND ' || mine, NULL, office || ' AND ' || mine),
         ('roster_export', mine || ' AND (' || office || ' OR made_by = current_setting(''app.user'', true))',

@@ -49,6 +49,11 @@ def _audit() -> None:
         hash bytea NOT NULL
     );
     INSERT INTO audit_head (id, hash) VALUES (0, '');
+    CREATE TABLE key_ring (
+        one boolean CONSTRAINT pk_key_ring PRIMARY KEY DEFAULT true CONSTRAINT ck_key_ring_one CHECK (one),
+        mark bytea NOT NULL,
+        bound_at timestamptz NOT NULL DEFAULT now()
+    );
     """)
 
 
@@ -278,7 +283,8 @@ def _changes() -> None:
 def downgrade() -> None:
     op.execute("""
     DROP TABLE erasure, roster_export, roster_review, roster_history, roster_event, roster_change, visit_stop,
-        visit_round, visit, survey, household_care, residency, person, audit_head, audit_log CASCADE;
+        visit_round, visit, survey, household_care, residency, person, key_ring, audit_head,
+        audit_log CASCADE;
     DO $$
     DECLARE
         rule record;
