@@ -20,6 +20,9 @@ COMMANDS = {
     "demo": ("gridmgmt.cli.demo", "demo"),
     "serve": ("gridmgmt.cli.serve", "serve"),
     "account": ("gridmgmt.cli.serve", "account"),
+    "audit": ("gridmgmt.cli.privacy", "audit"),
+    "keys": ("gridmgmt.cli.privacy", "keys"),
+    "privacy": ("gridmgmt.cli.rights", "privacy"),
 }
 
 

@@ -22,7 +22,9 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
     Raises nothing: a server that does not answer shows at the first connection.
     """
     options = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), **options)
+    # Bound values may be names: the text of an error, which may reach a log, does not show them.
+    where = make_url(url).set(drivername="postgresql+psycopg2")
+    engine = create_engine(where, hide_parameters=True, **options)
     if role:
 
         @event.listens_for(engine, "connect")

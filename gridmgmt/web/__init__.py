@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
 
 from gridmgmt.calendar import format_date
 from gridmgmt.config import Settings
@@ -41,6 +42,13 @@ LARGEST_REQUEST = 1 << 20
 CHINA = ZoneInfo("Asia/Shanghai")
 
 
+class Number(IntegerConverter):
+    """The number of a row in an address; one that no row can have is no address of ours."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=2**31 - 1)
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the application for a city.
 
@@ -61,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         BASEMAP=chosen.basemap,
         PHOTOS=chosen.home / "photos",
     )
+    app.url_map.converters["int"] = Number
     app.extensions[EXTENSION] = open_databases(chosen)
     # Behind nginx the scheme is in a header; who forges it only spoils the cookies of his own session.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=0)  # type: ignore[method-assign]
