@@ -1,12 +1,18 @@
 """The grid chief's phone: what to do now, and the own grid on a map."""
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask_login import current_user
 
 from gridmgmt.db.models import Role
+from gridmgmt.households.actor import on_roster
+from gridmgmt.households.visits import stored as visits
+from gridmgmt.households.visits import surveys
+from gridmgmt.households.visits.stored import Due
+from gridmgmt.households.visits.surveys import Share, SurveyLine
 from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.seasonal.tasks import stored as stored_tasks
@@ -15,9 +21,10 @@ from gridmgmt.web import ranking, tasks
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.choice import period_name, read_choice
-from gridmgmt.web.databases import reader
+from gridmgmt.web.databases import reader, roster
 from gridmgmt.web.overview import city_map
 from gridmgmt.web.scope import listed_areas, own_area
+from gridmgmt.web.visits import actor
 
 pages = Blueprint("grid", __name__, url_prefix="/grid")
 
@@ -36,6 +43,7 @@ def today() -> Any:
     with tasks.own_tasks() as connection:
         own = stored_tasks.current(connection, own_area(), now)
     coming = [item for item in _without_task(items, own) if item.end_on >= now]
+    survey, verified, due = _at_the_door(now)
     return render_template(
         "grid_today.html",
         here=here,
@@ -49,10 +57,22 @@ def today() -> Any:
         coming=[item for item in coming if not item.cut],
         beyond=sum(item.cut for item in coming),
         wider=wider,
+        survey=survey,
+        verified=verified,
+        due=due,
         listed=bool(years),
         today=now,
         soon=tasks.SOON,
     )
+
+
+def _at_the_door(today: date) -> tuple[SurveyLine | None, Share | None, Due]:
+    """Return the running survey with how far the own grid is, and what else waits at doors: numbers only."""
+    with on_roster(roster(), actor()) as connection:
+        survey = surveys.running(connection, own_area(), today)
+        found = surveys.progress(connection, own_area(), survey.id).grids if survey else ()
+        due = visits.due(connection, current_user.who.username, today)
+    return survey, next(iter(found), None), due
 
 
 def _without_task(items: Collection[Item], own: Collection[Task]) -> list[Item]:

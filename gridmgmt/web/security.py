@@ -41,6 +41,7 @@ def policy(nonce_value: str, tile_origin: str | None) -> str:
         "img-src": pictures,
         "font-src": "'self'",
         "connect-src": "'self'",
+        "worker-src": "'self'",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
