@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from lunar_python import LunarYear, Solar  # type: ignore[import-untyped,unused-ignore]
@@ -23,6 +24,7 @@ IntArray = NDArray[np.int64]
 DayArray = NDArray[np.datetime64]
 DatesLike = ArrayLike | Sequence[dt.date]
 
+CHINA = ZoneInfo("Asia/Shanghai")
 FIRST_YEAR, LAST_YEAR = 2000, 2060
 XUN_COUNT = 36
 SOLAR_TERMS: tuple[str, ...] = (
@@ -68,6 +70,11 @@ class Festival(NamedTuple):
 
     name: str
     date: dt.date
+
+
+def china_today() -> dt.date:
+    """Return the day in China, by which things are due, whatever clock the server has."""
+    return dt.datetime.now(CHINA).date()
 
 
 def xun_of(dates: DatesLike) -> IntArray:

@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import new_table, print_json, print_table
 from gridmgmt.cli.propose import propose
@@ -23,7 +24,6 @@ from gridmgmt.planning import service, stored
 from gridmgmt.planning.comparing import GridChange, PlanDiff, Statistics
 from gridmgmt.planning.figures import Figures
 from gridmgmt.planning.models import PLAN_STATUS_NAMES, PlanStatus
-from gridmgmt.seasonal.tasks.stored import china_today
 
 # Who the record names for what was done on the server itself.
 ACTOR = service.Actor("cli", Role.PLANNER)

@@ -9,6 +9,7 @@ import shapely
 from rich.table import Table
 from shapely.geometry.base import BaseGeometry
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import new_table, print_json, print_table, write_whole
 from gridmgmt.config import SEED, settings
@@ -16,7 +17,6 @@ from gridmgmt.db.engine import WRITER
 from gridmgmt.errors import FileError, InputError
 from gridmgmt.planning import propose as proposals
 from gridmgmt.planning.propose import Proposal
-from gridmgmt.seasonal.tasks.stored import china_today
 
 # Where `gridmgmt demo` leaves the grids that the sample city had before its redraw.
 PREDECESSORS = Path("sample") / "grids_before.geojson"

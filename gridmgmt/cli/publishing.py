@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import click
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import print_json
 from gridmgmt.importing import progress
 from gridmgmt.planning import publish
 from gridmgmt.planning.recompute import HOT
 from gridmgmt.planning.recompute import recompute as make_anew
-from gridmgmt.seasonal.tasks.stored import china_today
 
 
 @click.command("settle")

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import click
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import print_json
 from gridmgmt.config import settings
 from gridmgmt.households import rotation
-from gridmgmt.households.residents import china_today
 from gridmgmt.households.rights import retention
 from gridmgmt.households.rights.erase import reapply as erase_again
 from gridmgmt.importing import progress

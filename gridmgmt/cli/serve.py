@@ -1,5 +1,6 @@
 """`gridmgmt serve` and `gridmgmt account`: the web server and who may sign in."""
 
+import gc
 import os
 import socket
 
@@ -49,7 +50,9 @@ def serve_forever(host: str, port: int, workers: int) -> None:
             # After the fork: connections must not be shared between workers.
             from gridmgmt.web import create_app
 
-            return create_app()
+            app = create_app()
+            gc.freeze()  # what was imported stays: sweeping through it makes a page late now and then
+            return app
 
     with ready(), database_url() as url:
         settings().session_key()  # made before the fork, so that the workers agree on it

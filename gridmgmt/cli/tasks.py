@@ -6,6 +6,7 @@ from datetime import date, datetime
 import click
 from rich.table import Table
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import new_table, print_json, print_table
 from gridmgmt.db.engine import READER, WRITER, acting
@@ -52,7 +53,7 @@ def hand_out(year: int, area: str, until: datetime | None, as_json: bool) -> Non
 @click.option("--json", "as_json", is_flag=True, help="Print all tasks as JSON.")
 def show(year: int | None, area: str, overdue: bool, as_json: bool) -> None:
     """Print tasks in the order of the days by which to act."""
-    today = stored.china_today()
+    today = china_today()
     with ready(WRITER) as engine, acting(engine, USERNAME, area) as connection:
         chosen = year or next(iter(stored.years(connection)), None)
         found = stored.tasks(connection, area, chosen)

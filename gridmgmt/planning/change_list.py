@@ -8,6 +8,7 @@ from typing import Any
 import xlsxwriter
 from sqlalchemy import Connection
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.checks import RULE_NAMES, Finding, Severity
@@ -17,7 +18,6 @@ from gridmgmt.planning.figures import Figures
 from gridmgmt.planning.models import PLAN_STATUS_NAMES, PlanStatus
 from gridmgmt.planning.stored import EditInfo, PlanInfo
 from gridmgmt.seasonal.export.table import STYLES, Column, Formats, write_table
-from gridmgmt.seasonal.tasks.stored import CHINA
 
 STATUS_NAMES = {"changed": "有改动", "new": "新增", "gone": "撤销", "same": "未变"}
 _OPTIONS = {

@@ -7,12 +7,12 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.grids.checks import Finding, Rule, Subject
 from gridmgmt.grids.checks import check as check_subjects
 from gridmgmt.grids.models import AssignmentRole, GridKind, Level
 from gridmgmt.planning import bands, figures
 from gridmgmt.planning.states import Drawn, PlanInfo, current, in_force, plan, touched
-from gridmgmt.seasonal.tasks.stored import china_today
 
 # Rules about all grids together say nothing about the few near an edit.
 OF_THE_WHOLE = frozenset({Rule.COUNT})

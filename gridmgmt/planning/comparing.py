@@ -9,6 +9,7 @@ import shapely
 from shapely.geometry import MultiPolygon
 from sqlalchemy import Connection
 
+from gridmgmt.calendar import china_today
 from gridmgmt.grids import measure
 from gridmgmt.grids.models import GridKind
 from gridmgmt.planning import figures
@@ -16,7 +17,6 @@ from gridmgmt.planning.bands import limits
 from gridmgmt.planning.checking import known
 from gridmgmt.planning.figures import Figures
 from gridmgmt.planning.states import Drawn, PlanInfo, Status, alike, current, in_force, plan
-from gridmgmt.seasonal.tasks.stored import china_today
 
 # Less ground than this between two grids is the width of a line.
 LEAST_M2 = 1.0

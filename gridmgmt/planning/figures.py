@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from shapely.geometry import MultiPolygon
 from sqlalchemy import Connection, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.grids import measure
 from gridmgmt.grids.checks import PlanLimits
 from gridmgmt.grids.codes import DIGITS, GRID_LENGTH
 from gridmgmt.planning.bands import limits
 from gridmgmt.planning.propose import in_town
-from gridmgmt.seasonal.tasks.stored import china_today
 
 # Matters a year are the mean of so many full years, those without any matter in the city left out.
 YEARS = 3

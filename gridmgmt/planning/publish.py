@@ -11,6 +11,7 @@ from typing import Any, cast
 import shapely
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import ImportRun, Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -26,7 +27,6 @@ from gridmgmt.planning.crosswalk import Share, crosswalk, successors
 from gridmgmt.planning.models import Plan, PlanGrid, PlanStatus
 from gridmgmt.planning.service import Actor
 from gridmgmt.seasonal.tasks import service as tasks
-from gridmgmt.seasonal.tasks.stored import china_today
 
 SHOWN = 5  # findings that a refusal names
 

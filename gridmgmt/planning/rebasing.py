@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
+from gridmgmt.calendar import china_today
 from gridmgmt.errors import GridmgmtError
 from gridmgmt.grids.models import Grid
 from gridmgmt.planning import states
 from gridmgmt.planning.edits import Scene, apply
 from gridmgmt.planning.models import OPERATION_NAMES, Operation, Plan, PlanEdit, PlanGrid
 from gridmgmt.planning.states import Drawn, PlanInfo, States
-from gridmgmt.seasonal.tasks.stored import china_today
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.db.base import SRID
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
@@ -45,7 +46,6 @@ from gridmgmt.planning.models import (
     PlanStatus,
 )
 from gridmgmt.planning.states import GridState, PlanInfo, States
-from gridmgmt.seasonal.tasks.stored import CHINA
 
 LONGEST_NAME = 60
 LONGEST_TEXT = 500

@@ -1,14 +1,13 @@
 """The web of gridmgmt: `create_app` returns the Flask application; one blueprint a workspace."""
 
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from gridmgmt.calendar import format_date
+from gridmgmt.calendar import CHINA, format_date
 from gridmgmt.config import Settings
 from gridmgmt.config import settings as settings_now
 from gridmgmt.web import (
@@ -39,7 +38,6 @@ from gridmgmt.web.databases import EXTENSION, open_databases
 # A working day: who is away longer signs in again.
 SESSION_HOURS = 10
 LARGEST_REQUEST = 1 << 20
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 class Number(IntegerConverter):

@@ -10,32 +10,25 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households import home as homes
-from gridmgmt.households.actor import Actor
 from gridmgmt.households.changes import places, reviews, service
 from gridmgmt.households.changes.models import KIND_NAMES, ChangeStatus, Kind, ReviewStatus
 from gridmgmt.households.changes.wanted import Wanted
 from gridmgmt.households.changes.words import CHOICES, REVIEW_NAMES, STATUS_NAMES
-from gridmgmt.households.residents import china_today
 from gridmgmt.web.access import allow
 from gridmgmt.web.change_words import TILES, in_words, not_reviewed
 from gridmgmt.web.databases import ring, roster
-from gridmgmt.web.scope import own_area
+from gridmgmt.web.scope import STAFF, actor
 
 pages = Blueprint("changes", __name__)
 
-STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
 NEWCOMERS = 4
 A_YEAR = timedelta(days=365)
 # Kinds that begin with choosing one person.
 OF_ONE = (Kind.CORRECT, Kind.DEATH)
-
-
-def actor() -> Actor:
-    """Return the signed-in person as one who acts on the roster, in the own area."""
-    return Actor(current_user.who.username, own_area())
 
 
 # --- asking

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from flask_login import current_user
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.households.actor import on_roster
 from gridmgmt.households.visits import stored as visits
@@ -23,8 +24,7 @@ from gridmgmt.web.areas import territory
 from gridmgmt.web.choice import period_name, read_choice
 from gridmgmt.web.databases import reader, roster
 from gridmgmt.web.overview import city_map
-from gridmgmt.web.scope import listed_areas, own_area
-from gridmgmt.web.visits import actor
+from gridmgmt.web.scope import actor, listed_areas, own_area
 
 pages = Blueprint("grid", __name__, url_prefix="/grid")
 
@@ -32,7 +32,7 @@ pages = Blueprint("grid", __name__, url_prefix="/grid")
 @pages.get("")
 @allow(Role.GRID_WORKER)
 def today() -> Any:
-    now = stored_tasks.china_today()
+    now = china_today()
     with reader().connect() as connection:
         here = territory(connection)
         years = [year for year in sorted(seasonal.years(connection)) if year >= now.year]

@@ -12,6 +12,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy import Connection
 from werkzeug.exceptions import HTTPException
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError
@@ -20,7 +21,6 @@ from gridmgmt.planning import export, figures, publish, service, states, stored
 from gridmgmt.planning.comparing import GridChange
 from gridmgmt.planning.models import Operation
 from gridmgmt.planning.service import Actor, Edited
-from gridmgmt.seasonal.tasks.stored import china_today
 from gridmgmt.web import plan_words as words
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory

@@ -9,23 +9,20 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
-from flask_login import current_user
 from werkzeug.http import dump_options_header
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError
 from gridmgmt.households import export_book, exports
-from gridmgmt.households.actor import Actor
 from gridmgmt.households.rights import access, erase, paper, restrict, subject
 from gridmgmt.households.rights import copy as copies
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Place, territory
 from gridmgmt.web.databases import reader, ring, roster
-from gridmgmt.web.scope import own_area
+from gridmgmt.web.scope import STAFF, actor, own_area
 
 pages = Blueprint("rights", __name__)
 
-STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What an InputError's field means to whoever filled the form in.
@@ -38,11 +35,6 @@ REFUSED = {
     "columns": "有一列不能导出，请重新选择。",
     "area": f"这一范围超过 {exports.MOST_HOUSEHOLDS} 户，请按网格分别申请。",
 }
-
-
-def actor() -> Actor:
-    """Return the signed-in person as one who acts on the roster, in the own area."""
-    return Actor(current_user.who.username, own_area())
 
 
 # --- one person

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households.actor import on_roster
@@ -15,17 +16,14 @@ from gridmgmt.households.lines import FLAGS
 from gridmgmt.households.visits import rounds, stops
 from gridmgmt.households.visits.criteria import CARE, Criteria
 from gridmgmt.households.visits.rounds import RoundView, StopLine
-from gridmgmt.households.visits.stored import china_today
 from gridmgmt.web import visits
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import reader, roster
-from gridmgmt.web.scope import own_area
-from gridmgmt.web.visits import actor
+from gridmgmt.web.scope import STAFF, actor, own_area
 
 pages = Blueprint("rounds", __name__)
 
-STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
 REFUSED = {
     "title": f"请写标题，不超过 {rounds.LONGEST_TITLE} 字。",
     "message": f"请写到户要说的话，不超过 {rounds.LONGEST_MESSAGE} 字。",

@@ -7,8 +7,11 @@ page and its data route cannot disagree.
 from flask_login import current_user
 
 from gridmgmt.db.models import Role
+from gridmgmt.households.actor import Actor
 
 WHOLE_CITY = ""
+# Who sees the roster, each of the own area.
+STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
 # Matches no code: what an account sees that must be bound to an area and is not.
 NOWHERE = "-"
 
@@ -28,3 +31,8 @@ def own_staff() -> bool:
 def listed_areas() -> list[str] | None:
     """Return the areas whose list items concern this person; None for all."""
     return None if own_area() == WHOLE_CITY else [own_area()]
+
+
+def actor() -> Actor:
+    """Return the signed-in person as one who acts on the roster, in the own area."""
+    return Actor(current_user.who.username, own_area())

@@ -16,6 +16,7 @@ from flask_login import current_user
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError
@@ -82,7 +83,7 @@ def _overdue() -> int:
     """Return how many tasks of the own area are overdue, for the menu."""
     try:
         with reader().connect() as connection:
-            return stored.overdue_count(connection, own_area(), stored.china_today())
+            return stored.overdue_count(connection, own_area(), china_today())
     except OperationalError:  # the page that says so has a menu too
         return 0
 
@@ -99,7 +100,7 @@ def _to_hand_out(items: Collection[Item]) -> int:
         return 0
     with reader().connect() as connection:
         linked = stored.by_item(connection, [item.id for item in items])
-    today = stored.china_today()
+    today = china_today()
     return sum(service.left_because(item, own_area(), linked, today) is None for item in items)
 
 
@@ -148,7 +149,7 @@ class Tally:
 def board() -> Any:
     """All tasks of the own area: overdue first, then by the day they are due, then what is closed."""
     chosen = {name: request.args.get(name, "").strip()[:60] for name in FILTERS}
-    today = stored.china_today()
+    today = china_today()
     with reader().connect() as connection:
         here = territory(connection)
     with own_tasks() as connection:
@@ -247,7 +248,7 @@ def task(number: int) -> Any:
 
 
 def _task_page(number: int, refused: str = "") -> Any:
-    today = stored.china_today()
+    today = china_today()
     with reader().connect() as connection:
         here = territory(connection)
     with own_tasks() as connection:

@@ -25,25 +25,24 @@ from flask import (
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError, NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.households.actor import Actor, on_roster
+from gridmgmt.households.actor import on_roster
 from gridmgmt.households.visits import rounds, service, stored, surveys
 from gridmgmt.households.visits.models import OUTCOME_NAMES, PURPOSE_NAMES, Outcome, Purpose
 from gridmgmt.households.visits.service import Seen
-from gridmgmt.households.visits.stored import china_today
 from gridmgmt.incidents import intake
 from gridmgmt.web import assets, survey_drawing
 from gridmgmt.web.access import allow, public
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import reader, ring, roster, writer
-from gridmgmt.web.scope import own_area
+from gridmgmt.web.scope import STAFF, actor, own_area
 
 pages = Blueprint("visits", __name__)
 
-STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
 SURVEYORS = (Role.TOWN_OFFICER, Role.COMMAND)
 # How many days a page of the notebook holds, and how many categories stand as tiles before the others.
 NOTEBOOK_DAYS = 30
@@ -64,11 +63,6 @@ REFUSED = {
 NOT_HERE = "这户不在您的管辖范围，或门牌已经变动，请重新选。"
 TAKEN = "这一户已经由别人上报过了。"
 CHOOSE = "请选这次走访做什么、见到人没有。"
-
-
-def actor() -> Actor:
-    """Return the signed-in person as one who acts on the roster, in the own area."""
-    return Actor(current_user.who.username, own_area())
 
 
 def why(error: GridmgmtError) -> str:

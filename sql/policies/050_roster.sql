@@ -29,7 +29,7 @@ $$;
 -- The grids of that area, past ones too; asked once a statement.
 CREATE OR REPLACE FUNCTION roster_grids() RETURNS integer[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT coalesce(array_agg(id), '{}') FROM grid WHERE code15 LIKE roster_area() || '%'
+    SELECT coalesce(array_agg(id), '{}') FROM grid WHERE code15 LIKE (SELECT roster_area()) || '%'
 $$;
 
 GRANT SELECT ON building, dwelling, household, person, residency, household_care, visit, visit_round, visit_stop,

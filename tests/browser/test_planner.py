@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, Route
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
-from gridmgmt.seasonal.tasks.stored import china_today
 
 from .conftest import Visit
 

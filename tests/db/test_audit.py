@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.cli import cli
 from gridmgmt.db.engine import AUDITOR, READER, ROSTER, WRITER, acting, make_engine
 from gridmgmt.privacy import audit, audit_stored
@@ -291,7 +292,7 @@ def test_the_town_office_reads_the_lines_of_its_town_and_a_grid_chief_none(
 
 def test_lines_are_found_by_who_what_household_person_and_day_and_page_by_page(log: Engine) -> None:
     with log.connect() as connection:
-        today = audit_stored.lines(connection, Wanted(), most=1)[0].at.astimezone(audit_stored.CHINA).date()
+        today = audit_stored.lines(connection, Wanted(), most=1)[0].at.astimezone(CHINA).date()
 
         def numbers(below: int | None = None, most: int = 100, **wanted: object) -> list[int]:
             found = audit_stored.lines(connection, Wanted(**wanted), below=below, most=most)  # type: ignore[arg-type]

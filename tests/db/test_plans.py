@@ -9,6 +9,7 @@ import shapely
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import READER, WRITER, acting, make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -16,7 +17,6 @@ from gridmgmt.planning import service, stored
 from gridmgmt.planning.figures import figures
 from gridmgmt.planning.models import Operation
 from gridmgmt.planning.service import Actor, Edited
-from gridmgmt.seasonal.tasks.stored import china_today
 from tests.db import land
 
 LI, WANG = Actor("li", Role.PLANNER), Actor("wang", Role.PLANNER)

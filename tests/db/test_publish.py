@@ -7,6 +7,7 @@ import shapely
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -15,7 +16,6 @@ from gridmgmt.planning import checking, publish
 from gridmgmt.planning import recompute as recomputing
 from gridmgmt.planning.models import Operation
 from gridmgmt.planning.service import Actor
-from gridmgmt.seasonal.tasks.stored import china_today
 
 from .land import STEP, build_land, code, middle, square, write
 

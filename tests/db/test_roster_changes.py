@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DatabaseError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import ROSTER, acting, make_engine
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor
@@ -23,7 +24,6 @@ from gridmgmt.households.changes.models import Kind, ReviewStatus
 from gridmgmt.households.changes.relations import seen_from
 from gridmgmt.households.changes.wanted import Wanted
 from gridmgmt.households.models import Relation
-from gridmgmt.households.residents import china_today
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.cipher import unseal
 

@@ -12,6 +12,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import READER, WRITER, acting, make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -21,7 +22,7 @@ from gridmgmt.seasonal.tasks import photos, service, stored
 from gridmgmt.seasonal.tasks.importer import import_tasks
 from gridmgmt.seasonal.tasks.service import Actor, Outcome
 
-TODAY = stored.china_today()
+TODAY = china_today()
 YEAR = TODAY.year
 TOWN, TOWN_2 = "990101001", "990101002"
 VILLAGE, VILLAGE_2 = f"{TOWN}001", f"{TOWN_2}001"

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import READER, WRITER, acting, make_engine
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
@@ -19,7 +20,6 @@ from gridmgmt.households.visits import rounds, service, stored, surveys
 from gridmgmt.households.visits.criteria import Criteria
 from gridmgmt.households.visits.models import Outcome, Purpose
 from gridmgmt.households.visits.service import Seen
-from gridmgmt.households.visits.stored import china_today
 from gridmgmt.incidents import intake
 
 from .roster_world import (

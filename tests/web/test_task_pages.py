@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import Role
-from gridmgmt.seasonal.tasks.stored import china_today
 
 from . import small_city
 from .conftest import sign_in

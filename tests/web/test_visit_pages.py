@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import Role
-from gridmgmt.households.visits.stored import china_today
 from tests.db import roster_world
 from tests.db.roster_world import World
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select, update
 
+from gridmgmt.calendar import china_today
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor
 from gridmgmt.households.changes import scenes
@@ -30,7 +31,7 @@ from gridmgmt.households.models import (
     Person,
     Relation,
 )
-from gridmgmt.households.residents import china_today, masked
+from gridmgmt.households.residents import masked
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.blind import blind
 from gridmgmt.privacy.cipher import unseal

@@ -11,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import IntegrityError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes import requests, scenes
@@ -21,7 +22,6 @@ from gridmgmt.households.changes.stored import ChangeLine, lines_of
 from gridmgmt.households.changes.wanted import Wanted, checked, told
 from gridmgmt.households.changes.writing import Writing, write
 from gridmgmt.households.models import Person
-from gridmgmt.households.residents import china_today
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.blind import blind
 from gridmgmt.privacy.cipher import new_salts, seal

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.errors import InputError, TamperedError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes import requests
@@ -27,7 +28,7 @@ from gridmgmt.households.models import (
     Left,
     Tenure,
 )
-from gridmgmt.households.residents import CHINA, DAMAGED
+from gridmgmt.households.residents import DAMAGED
 from gridmgmt.households.rights import access
 from gridmgmt.households.rights.subject import ASKED_BY, Subject, subject
 from gridmgmt.households.visits import stored as visits

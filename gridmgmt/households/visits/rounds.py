@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.errors import InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.visits import service, stops
 from gridmgmt.households.visits.criteria import Criteria, chosen
 from gridmgmt.households.visits.models import StopStatus
 from gridmgmt.households.visits.service import Seen
-from gridmgmt.households.visits.stored import china_today
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.keyring import KeyRing
 

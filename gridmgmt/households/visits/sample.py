@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.models import Care
 from gridmgmt.households.visits import rounds, service, surveys
@@ -15,7 +16,6 @@ from gridmgmt.households.visits.criteria import Criteria
 from gridmgmt.households.visits.models import Outcome, Purpose
 from gridmgmt.households.visits.service import Seen
 from gridmgmt.households.visits.stops import REASONS
-from gridmgmt.households.visits.stored import CHINA
 from gridmgmt.privacy.keyring import KeyRing
 
 VISITS, STOPS = 30, 40

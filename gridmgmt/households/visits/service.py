@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.visits import stops, stored
 from gridmgmt.households.visits.models import Outcome, Purpose
-from gridmgmt.households.visits.stored import CHINA, VisitLine
+from gridmgmt.households.visits.stored import VisitLine
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.cipher import new_salts, seal
 from gridmgmt.privacy.keyring import KeyRing

@@ -4,22 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.households.visits.models import OUTCOME_NAMES, PURPOSE_NAMES, Outcome, Purpose
 from gridmgmt.privacy.cipher import unseal
 from gridmgmt.privacy.keyring import KeyRing
 
-CHINA = ZoneInfo("Asia/Shanghai")
 # Care that ends within this many days is looked at again before it does.
 CARE_SOON = timedelta(days=30)
-
-
-def china_today() -> date:
-    """Return the day it is in China."""
-    return datetime.now(CHINA).date()
 
 
 @dataclass(frozen=True)

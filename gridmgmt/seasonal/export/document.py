@@ -11,9 +11,9 @@ from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.shared import Mm
 
-from gridmgmt.calendar import format_date
+from gridmgmt.calendar import CHINA, format_date
 from gridmgmt.seasonal.export import picture, word, words
-from gridmgmt.seasonal.export.handout import CHINA, Handout, Season, seasons
+from gridmgmt.seasonal.export.handout import Handout, Season, seasons
 from gridmgmt.seasonal.models import VERDICT_NAMES, Verdict
 from gridmgmt.seasonal.stored import Item
 

@@ -11,8 +11,9 @@ from datetime import date, timedelta
 
 from icalendar import Alarm, Calendar, Event
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.seasonal.export import words
-from gridmgmt.seasonal.export.handout import CHINA, Handout, seasons
+from gridmgmt.seasonal.export.handout import Handout, seasons
 from gridmgmt.seasonal.stored import Item
 
 PRODUCT = "-//gridmgmt//seasonal list//ZH"

@@ -7,12 +7,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.seasonal.stored import CategoryVerdict, Item, ListRun
 
-CHINA = ZoneInfo("Asia/Shanghai")
 # So many items are read and done one by one; more are told by season, with the places where most is expected.
 FEW = 60
 TOP_PLACES = 5

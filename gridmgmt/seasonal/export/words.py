@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
-from gridmgmt.calendar import format_date
+from gridmgmt.calendar import CHINA, format_date
 from gridmgmt.grids.models import LEVEL_NAMES
 from gridmgmt.incidents.pool import FOLD_DAYS, FOLD_METRES
-from gridmgmt.seasonal.export.handout import CHINA, TOP_PLACES, Handout, Season
+from gridmgmt.seasonal.export.handout import TOP_PLACES, Handout, Season
 from gridmgmt.seasonal.models import Verdict
 from gridmgmt.seasonal.stored import Item, ListRun
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from gridmgmt.calendar import china_today
 from gridmgmt.grids import rows
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
@@ -19,7 +20,6 @@ from gridmgmt.incidents.lookups import category_lookup
 from gridmgmt.seasonal.models import SeasonalItem
 from gridmgmt.seasonal.tasks.models import SeasonalTask, TaskStatus, TaskStepKind
 from gridmgmt.seasonal.tasks.service import LONGEST_TEXT, chiefs_of, note_steps
-from gridmgmt.seasonal.tasks.stored import china_today
 
 FIELDS = ("year", "area", "category", "done_on", "note")
 REQUIRED = ("year", "area", "category", "done_on")

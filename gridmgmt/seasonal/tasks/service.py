@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, exists, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -27,7 +28,6 @@ from gridmgmt.seasonal.tasks.models import (
     TaskStatus,
     TaskStepKind,
 )
-from gridmgmt.seasonal.tasks.stored import china_today
 
 GRID = "grid"
 # Whose tasks are whose: a chief closes the grid's, a town office those of villages and of the town.

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Select, case, exists, func, select
 
+from gridmgmt.calendar import CHINA
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.models import LEVEL_NAMES, Worker
@@ -28,14 +28,8 @@ from gridmgmt.seasonal.tasks.models import (
     TaskStepKind,
 )
 
-CHINA = ZoneInfo("Asia/Shanghai")
 # Windows of one season move by a lunar month at most from year to year.
 SAME_SEASON = timedelta(days=45)
-
-
-def china_today() -> date:
-    """Return the day in China, by which a task is overdue, whatever clock the server has."""
-    return datetime.now(CHINA).date()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+GRANT EXECUTE ON FUNCTION roster_reveals() TO gridmgmt_roster;
