@@ -1,13 +1,13 @@
 """The web of gridmgmt: `create_app` returns the Flask application; one blueprint a workspace."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from gridmgmt.calendar import CHINA, format_date
+from gridmgmt.calendar import CHINA, china_today, format_date
 from gridmgmt.config import Settings
 from gridmgmt.config import settings as settings_now
 from gridmgmt.web import (
@@ -33,6 +33,7 @@ from gridmgmt.web import (
     throttle,
     visits,
 )
+from gridmgmt.web.areas import city_name
 from gridmgmt.web.databases import EXTENSION, open_databases
 
 # A working day: who is away longer signs in again.
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["day"] = format_date
     app.jinja_env.filters["moment"] = _moment
-    app.context_processor(lambda: {"today": date.today()})
+    app.context_processor(lambda: {"today": china_today(), "city_name": city_name})
 
     security.install(app, chosen)
     faults.install(app)

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import shapely
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.errors import InputError
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots import stored as hotspots
+from gridmgmt.web.databases import reader
 from gridmgmt.web.topology import topology
 
 LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
@@ -142,6 +144,15 @@ def territory(connection: Connection) -> Territory:
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)
         return _kept[key]
+
+
+def city_name() -> str:
+    """Return the city's name for the head of a page of no place; '' while the server is away."""
+    try:
+        with reader().connect() as connection:
+            return territory(connection).city
+    except OperationalError:  # the page that says so has a head too
+        return ""
 
 
 def _read(connection: Connection, version: str) -> Territory:
