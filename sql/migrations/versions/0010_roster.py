@@ -1,4 +1,4 @@
-"""Persons and what belongs to them, and the audit log that every reading and writing of them leaves a line in."""
+"""Persons and what belongs to them, and the audit log in which every look at them leaves a line."""
 
 from alembic import op
 
@@ -44,7 +44,8 @@ def _audit() -> None:
     CREATE INDEX ix_audit_log_person_id ON audit_log (person_id);
     CREATE INDEX ix_audit_log_households ON audit_log USING gin (households);
     CREATE TABLE audit_head (
-        one boolean CONSTRAINT pk_audit_head PRIMARY KEY DEFAULT true CONSTRAINT ck_audit_head_one CHECK (one),
+        one boolean DEFAULT true CONSTRAINT pk_audit_head PRIMARY KEY
+            CONSTRAINT ck_audit_head_one CHECK (one),
         id integer NOT NULL,
         hash bytea NOT NULL
     );
