@@ -20,8 +20,8 @@ from gridmgmt.db.engine import ROSTER, make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.errors import GridmgmtError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.households import home, roster, search
 from gridmgmt.households.actor import Actor
+from gridmgmt.households.reading import home, roster, search
 from gridmgmt.privacy.cipher import unseal
 from gridmgmt.privacy.keyring import KeyRing
 from gridmgmt.web import create_app

@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from itertools import chain
 
-from gridmgmt.households import exports, reveal
 from gridmgmt.households.changes.models import KIND_NAMES
+from gridmgmt.households.reading import reveal
+from gridmgmt.households.rights import exports
 from gridmgmt.households.rights.erase import WHY_NAMES
 from gridmgmt.households.rights.subject import ASKED_BY
 from gridmgmt.households.visits.criteria import Criteria

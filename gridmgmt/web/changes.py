@@ -13,11 +13,11 @@ from flask_login import current_user
 from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
-from gridmgmt.households import home as homes
 from gridmgmt.households.changes import places, reviews, service
 from gridmgmt.households.changes.models import KIND_NAMES, ChangeStatus, Kind, ReviewStatus
 from gridmgmt.households.changes.wanted import Wanted
 from gridmgmt.households.changes.words import CHOICES, REVIEW_NAMES, STATUS_NAMES
+from gridmgmt.households.reading import home as homes
 from gridmgmt.web.access import allow
 from gridmgmt.web.change_words import TILES, in_words, not_reviewed
 from gridmgmt.web.databases import ring, roster

@@ -13,8 +13,7 @@ from werkzeug.http import dump_options_header
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError
-from gridmgmt.households import export_book, exports
-from gridmgmt.households.rights import access, erase, paper, restrict, subject
+from gridmgmt.households.rights import access, erase, export_book, exports, paper, restrict, subject
 from gridmgmt.households.rights import copy as copies
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Place, territory

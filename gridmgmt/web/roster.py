@@ -15,9 +15,9 @@ from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import GridmgmtError, InputError, NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.households import home as homes_of
-from gridmgmt.households import overview, reveal, roster, search
-from gridmgmt.households.lines import FLAGS, SHOWS, BuildingLine, DoorLine
+from gridmgmt.households.reading import home as homes_of
+from gridmgmt.households.reading import overview, reveal, roster, search
+from gridmgmt.households.reading.lines import FLAGS, SHOWS, BuildingLine, DoorLine
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import reader, ring

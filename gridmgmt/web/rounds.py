@@ -12,7 +12,7 @@ from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households.actor import on_roster
-from gridmgmt.households.lines import FLAGS
+from gridmgmt.households.reading.lines import FLAGS
 from gridmgmt.households.visits import rounds, stops
 from gridmgmt.households.visits.criteria import CARE, Criteria
 from gridmgmt.households.visits.rounds import RoundView, StopLine

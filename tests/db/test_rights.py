@@ -15,11 +15,10 @@ from sqlalchemy.exc import ProgrammingError
 
 from gridmgmt.db.engine import acting
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError, TamperedError
-from gridmgmt.households import exports
 from gridmgmt.households.actor import Actor
-from gridmgmt.households.reveal import reveal
+from gridmgmt.households.reading.reveal import reveal
 from gridmgmt.households.rights import copy as copies
-from gridmgmt.households.rights import paper, retention, tombstones
+from gridmgmt.households.rights import exports, paper, retention, tombstones
 from gridmgmt.households.rights.access import access_record, access_record_of
 from gridmgmt.households.rights.erase import Why, erase, reapply
 from gridmgmt.households.rights.restrict import restrict

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, text
 
 from gridmgmt.calendar import china_today
 from gridmgmt.errors import InputError, NotFoundError, TamperedError
-from gridmgmt.households import home, overview, reveal, roster, search
 from gridmgmt.households.actor import Actor
-from gridmgmt.households.lines import DoorLine
-from gridmgmt.households.residents import DAMAGED
+from gridmgmt.households.reading import home, overview, reveal, roster, search
+from gridmgmt.households.reading.lines import DoorLine
+from gridmgmt.households.reading.residents import DAMAGED
 
 from . import roster_world
 from .roster_world import CHIEF, GRID_OTHER, GRID_OWN, GRID_SIBLING, OFFICE, OTHER_OFFICE, World

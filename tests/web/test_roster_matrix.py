@@ -16,11 +16,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from gridmgmt.db.models import Role
-from gridmgmt.households import exports, reveal
 from gridmgmt.households.changes import service as changes
 from gridmgmt.households.changes.models import Kind, ReviewStatus
 from gridmgmt.households.changes.wanted import Wanted
-from gridmgmt.households.rights import erase, subject
+from gridmgmt.households.reading import reveal
+from gridmgmt.households.rights import erase, exports, subject
 from gridmgmt.households.visits import rounds
 from gridmgmt.households.visits.criteria import Criteria
 from tests.db import roster_world

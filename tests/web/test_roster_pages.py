@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from gridmgmt.db.models import Role
-from gridmgmt.households.reveal import AN_HOUR
+from gridmgmt.households.reading.reveal import AN_HOUR
 from tests.db import roster_world
 from tests.db.roster_world import GRID_OTHER, GRID_OWN, GRID_SIBLING, World
 

@@ -31,7 +31,7 @@ from gridmgmt.households.models import (
     Person,
     Relation,
 )
-from gridmgmt.households.residents import masked
+from gridmgmt.households.reading.residents import masked
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.blind import blind
 from gridmgmt.privacy.cipher import unseal

@@ -33,7 +33,7 @@ from gridmgmt.households.models import (
     Person,
     Relation,
 )
-from gridmgmt.households.residents import masked
+from gridmgmt.households.reading.residents import masked
 from gridmgmt.privacy.keyring import KeyRing
 from gridmgmt.privacy.masks import mask_identity, mask_phone
 

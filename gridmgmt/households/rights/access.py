@@ -6,9 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, text
 
 from gridmgmt.errors import NotFoundError
-from gridmgmt.households import exports, reveal
 from gridmgmt.households.actor import TOWN_DIGITS, Actor, on_roster
-from gridmgmt.households.reveal import FIELDS
+from gridmgmt.households.reading import reveal
+from gridmgmt.households.reading.reveal import FIELDS
+from gridmgmt.households.rights import exports
 from gridmgmt.households.rights.subject import ASKED_BY, subject
 from gridmgmt.privacy import audit
 

@@ -19,7 +19,6 @@ from gridmgmt.households.changes.models import (
     Double,
     ReviewStatus,
 )
-from gridmgmt.households.home import LEFT_NAMES, SEX_NAMES
 from gridmgmt.households.models import (
     CARE_NAMES,
     RELATION_NAMES,
@@ -28,7 +27,8 @@ from gridmgmt.households.models import (
     Left,
     Tenure,
 )
-from gridmgmt.households.residents import DAMAGED
+from gridmgmt.households.reading.home import LEFT_NAMES, SEX_NAMES
+from gridmgmt.households.reading.residents import DAMAGED
 from gridmgmt.households.rights import access
 from gridmgmt.households.rights.subject import ASKED_BY, Subject, subject
 from gridmgmt.households.visits import stored as visits

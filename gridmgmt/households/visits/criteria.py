@@ -11,8 +11,8 @@ from sqlalchemy.types import Text
 
 from gridmgmt.errors import InputError
 from gridmgmt.households.actor import Actor
-from gridmgmt.households.lines import FLAGS
 from gridmgmt.households.models import CARE_NAMES
+from gridmgmt.households.reading.lines import FLAGS
 
 CARE = {care.value: name for care, name in CARE_NAMES.items()}
 OLDEST_AGE = 120

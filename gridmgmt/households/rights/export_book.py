@@ -10,7 +10,7 @@ import xlsxwriter
 
 from gridmgmt.errors import TamperedError
 from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, TENURE_NAMES, Care, Relation, Tenure
-from gridmgmt.households.residents import DAMAGED, age_on, masked
+from gridmgmt.households.reading.residents import DAMAGED, age_on, masked
 from gridmgmt.privacy.cipher import unseal
 from gridmgmt.privacy.keyring import KeyRing
 

@@ -16,7 +16,7 @@ from gridmgmt.calendar import china_today
 from gridmgmt.errors import InputError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.models import RELATION_NAMES, Relation
-from gridmgmt.households.residents import age_on
+from gridmgmt.households.reading.residents import age_on
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.blind import blind
 from gridmgmt.privacy.keyring import KeyRing

@@ -14,7 +14,8 @@ from gridmgmt.calendar import china_today
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.households.actor import Actor, on_roster
-from gridmgmt.households.lines import (
+from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, Care, Relation, Tenure
+from gridmgmt.households.reading.lines import (
     FLAGS,
     BuildingLine,
     CareLine,
@@ -24,8 +25,7 @@ from gridmgmt.households.lines import (
     HomeLine,
     Resident,
 )
-from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, Care, Relation, Tenure
-from gridmgmt.households.residents import age_on, floor_of, in_order, masked
+from gridmgmt.households.reading.residents import age_on, floor_of, in_order, masked
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.keyring import KeyRing
 

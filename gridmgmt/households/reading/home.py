@@ -12,10 +12,10 @@ from gridmgmt.errors import NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes import stored as changes
 from gridmgmt.households.changes.stored import ChangeLine, EventLine
-from gridmgmt.households.lines import FLAGS
 from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, TENURE_NAMES, Care, Left, Relation, Tenure
-from gridmgmt.households.residents import age_on, masked
-from gridmgmt.households.roster import EXPIRES_SOON, is_verified, survey_since
+from gridmgmt.households.reading.lines import FLAGS
+from gridmgmt.households.reading.residents import age_on, masked
+from gridmgmt.households.reading.roster import EXPIRES_SOON, is_verified, survey_since
 from gridmgmt.households.visits import stored as visits
 from gridmgmt.households.visits.stored import VisitLine
 from gridmgmt.privacy import audit

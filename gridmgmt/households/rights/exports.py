@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, text
 from gridmgmt.calendar import CHINA
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.households import export_book
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes.models import ExportStatus
-from gridmgmt.households.export_book import COLUMNS, FULL
+from gridmgmt.households.rights import export_book
+from gridmgmt.households.rights.export_book import COLUMNS, FULL
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.keyring import KeyRing
 

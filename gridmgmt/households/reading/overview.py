@@ -9,9 +9,9 @@ from sqlalchemy import Engine, text
 from gridmgmt.calendar import china_today
 from gridmgmt.errors import InputError
 from gridmgmt.households.actor import Actor, on_roster
-from gridmgmt.households.lines import FLAGS
-from gridmgmt.households.residents import floor_of, in_order
-from gridmgmt.households.roster import is_verified, survey_since
+from gridmgmt.households.reading.lines import FLAGS
+from gridmgmt.households.reading.residents import floor_of, in_order
+from gridmgmt.households.reading.roster import is_verified, survey_since
 
 
 @dataclass(frozen=True, slots=True)
