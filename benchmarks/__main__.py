@@ -12,7 +12,7 @@ NAMES = sorted(
     if module.name.startswith("bench_")
 )
 # Names that stand for several benchmarks.
-OTHERS = ("seasonal", "grids", "partition")
+OTHERS = ("seasonal", "grids", "partition", "roster")
 GROUPS = {"all": NAMES, "statistics": [name for name in NAMES if name not in OTHERS]}
 
 

@@ -22,7 +22,7 @@ from sample_data import taxonomy
 from sample_data.context import layers
 from sample_data.export12345 import incident_table, mapping_toml, write_years
 from sample_data.matters import Painter, Planner, place, years_of
-from sample_data.people import make_homes, make_roster
+from sample_data.people import make_doubles, make_homes, make_roster
 from sample_data.sizes import size_at
 from sample_data.territory import Divisions, Territory, make_territory
 from sample_data.treatment import task_table, treat
@@ -36,6 +36,8 @@ FILES = (
     "divisions.geojson", "grids.geojson", "grids_before.geojson", "lineage.csv", "layers.geojson",
     "categories.csv", "workers.csv", "incidents.toml", "truth.json",
 )  # fmt: skip
+
+ROSTER_FILES = ("roster.parquet", "roster_doubles.csv")
 
 __all__ = ["generate"]
 
@@ -62,7 +64,7 @@ def generate(
     seed : int
         The same seed, scale and year give the same bytes.
     roster : bool
-        Whether to write `roster.parquet` too; the other files do not depend on it.
+        Whether to write the roster's files too; the other files do not depend on it.
     report : callable, optional
         Told what is done, one line at a time.
 
@@ -102,11 +104,12 @@ class _City:
         if roster:
             people = make_roster(territory, homes, self.size, self.through, self._rng(4))
             pq.write_table(people, self.out / "roster.parquet", compression="zstd")
+            write_csv(self.out / "roster_doubles.csv", make_doubles(people), "gb18030")
             del people
             self._said("roster")
         figures = self._matters(territory, homes)
         yearly = [*(f"incidents_{year}.csv" for year in self.years), f"tasks_{self.through}.csv"]
-        return figures | {"files": sorted([*FILES, *yearly, *(["roster.parquet"] if roster else [])])}
+        return figures | {"files": sorted([*FILES, *yearly, *(ROSTER_FILES if roster else ())])}
 
     def _rng(self, part: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, part])

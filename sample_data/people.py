@@ -314,7 +314,8 @@ def make_roster(
     codes = homes.codes.take(pa.array(building))
     here = rng.random(size.households) < np.where(tenant, 0.12, 0.94)
     is_tenant = tenant[family.household]
-    return pa.table(
+    care = _care(family, shape, ~urban, rng)
+    table = pa.table(
         {
             "building_code": codes,
             "building_address": homes.addresses.take(pa.array(building)),
@@ -328,7 +329,97 @@ def make_roster(
             "identity_number": _identity_numbers(np.datetime64(f"{through}-12-31") - family.days, family.man),
             "phone": _phones(family.days, rng),
             "tenure": pick(["owner", "tenant", "family"], np.where(family.relation > HEAD, 2, is_tenant)),
-            "care": _care(family, shape, ~urban, rng),
+            "care": care,
             "registered_here": pa.array(here[family.household]),
         }
     )
+    # Drawn last, so that the columns above are what they were before these came.
+    for name, column in _dates(family, is_tenant, care, homes.cell[building], through, rng).items():
+        table = table.append_column(name, column)
+    return table
+
+
+def _dates(
+    family: _Family,
+    tenant: NDArray[np.bool_],
+    care: pa.Array,
+    cell: Ints,
+    through: int,
+    rng: np.random.Generator,
+) -> dict[str, pa.Array]:
+    """Return since when people live there, when and by whom that was verified, and what care rests on."""
+    last, households = np.datetime64(f"{through}-12-31"), int(family.household.max()) + 1
+    born = last - family.days
+    moved = last - rng.integers(
+        30, np.where(tenant[np.unique(family.household, return_index=True)[1]], 1800, 9000)
+    )
+    since = np.maximum(born, moved[family.household])
+    # The survey went from house to house for three months; a few doors stayed shut.
+    seen = rng.random(households) < 0.96
+    round_trip = (cell * 7 % 83)[np.unique(family.household, return_index=True)[1]] + rng.integers(
+        0, 9, households
+    )
+    verified = np.datetime64(f"{through}-10-01") + round_trip
+    by = join("网格员", text(cell % 89 + 1))
+    has_care = pc.not_equal(care, "").to_numpy(zero_copy_only=False)
+    bases = {
+        "elderly_alone": "上门核实",
+        "disabled": "残疾人证",
+        "left_behind": "学校名册",
+        "support": "民政台账",
+    }
+    codes = pc.index_in(care, pa.array(list(bases))).fill_null(0).to_numpy()
+    expires = last + rng.integers(90, 720, len(born))
+    none = pa.scalar(None, pa.string())
+    return {
+        "since": _iso(since),
+        "verified_on": pc.if_else(pa.array(seen[family.household]), _iso(verified[family.household]), none),
+        "verified_by": pc.if_else(pa.array(seen[family.household]), by, none),
+        "care_basis": pc.if_else(pa.array(has_care), pick(list(bases.values()), codes), none),
+        "care_expires": pc.if_else(pa.array(has_care), _iso(expires), none),
+    }
+
+
+def _iso(days: NDArray[np.datetime64]) -> pa.Array:
+    return pa.array(days.astype("datetime64[D]")).cast(pa.string())
+
+
+def make_doubles(roster: pa.Table) -> pa.Table:
+    """Return 40 rows for a second file, most of them somebody who is in the roster already, or with a fault.
+
+    In order: 8 people of the roster in a household elsewhere, 8 with the name, birth date and dwelling of
+    somebody but another number, 6 with a wrong check character, 4 households of one person that say 配偶 (no
+    head), 4 with a birth date that does not exist, and 10 people who live alone, as they are known.
+    """
+    heads = np.flatnonzero(pc.equal(roster["relation"], "head").to_numpy())
+    alone = heads[np.diff(np.append(heads, roster.num_rows)) == 1]
+    chosen = [some[np.linspace(0, len(some) - 1, n).astype(int)] for some, n in ((heads, 30), (alone, 10))]
+    rows = roster.take(pa.array(np.concatenate(chosen))).to_pylist()
+    for at, row in enumerate(rows):
+        row["building_lon"], row["building_lat"] = f"{row['building_lon']:.7f}", f"{row['building_lat']:.7f}"
+        row["registered_here"] = "是" if row["registered_here"] else "否"
+        if at >= 30:
+            continue
+        row["care"] = row["care_basis"] = row["care_expires"] = row["phone"] = None
+        row["household_code"] += "-2"
+        number = row["identity_number"]
+        fresh = _with_check(number[:14] + f"{(int(number[14:17]) + 502) % 1000:03d}")
+        if at < 8:
+            row["dwelling"] += "-2"
+        elif at < 16:
+            row["identity_number"] = fresh
+        elif at < 22:
+            row["identity_number"] = number[:17] + ("0" if number[17] != "0" else "1")
+            row["dwelling"] += "-2"
+        elif at < 26:
+            row["identity_number"], row["relation"], row["name"] = fresh, "spouse", row["name"] + "新"
+        else:
+            row["identity_number"] = _with_check(number[:10] + "0231" + number[14:17])
+            row["name"] += "新"
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in roster.column_names]))
+
+
+def _with_check(first: str) -> str:
+    """Return 17 digits with the check character that fits them."""
+    total = sum(int(digit) * weight for digit, weight in zip(first, ID_WEIGHTS, strict=True))
+    return first + "10X98765432"[total % 11]

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 import sample_data
 from gridmgmt.config import settings
 from gridmgmt.db import identity, migrations
-from gridmgmt.db.engine import opened
+from gridmgmt.db.engine import ROSTER, make_engine, opened
 from gridmgmt.db.models import ROLE_NAMES, Role
 from gridmgmt.errors import ConflictError, NotEnoughDataError, NotFoundError, SetupError
 from gridmgmt.importing import progress
@@ -72,6 +72,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
             print_list(stored.items(connection, through + 1), limit=10)
         logins = make_logins(engine)
         hand_out(engine, through + 1)
+        visit(engine, through)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
         if not no_serve:
@@ -114,7 +115,7 @@ def load_and_analyse(
 def load(engine: Engine, steps: Steps, folder: Path) -> None:
     """Import the files of a generated city in the order in which they stand on each other."""
     from gridmgmt.grids import importer as territory
-    from gridmgmt.households import importer as roster
+    from gridmgmt.households.incoming import importer as roster
     from gridmgmt.incidents import assignment, taxonomy_import
     from gridmgmt.incidents import importer as incident_importer
 
@@ -131,6 +132,8 @@ def load(engine: Engine, steps: Steps, folder: Path) -> None:
             _import(importer, engine, folder / name, plain)
     with steps.step("import", "导入人房数据"):
         _import(roster.import_roster, engine, folder / "roster.parquet", plain)
+        # An office's sheet with people known already: they wait for the town office.
+        _import(roster.import_roster, engine, folder / "roster_doubles.csv", plain)
     with steps.step("import", "导入四年诉求"):
         mapping = load_mapping(folder / "incidents.toml")
         for path in sorted(folder.glob("incidents_*.csv")):
@@ -232,6 +235,22 @@ def hand_out(engine: Engine, year: int) -> None:
         username, area = connection.execute(text(query)).one()
         items = stored.items(connection, year, [area])
     tasks.hand_out(engine, tasks.Actor(username, Role.TOWN_OFFICER, area), items)
+
+
+def visit(engine: Engine, year: int) -> None:
+    """Write requests of the grid's login, and a survey, visits and a round in the officer's town."""
+    from gridmgmt.households.actor import Actor
+    from gridmgmt.households.changes import sample as requests
+    from gridmgmt.households.visits import sample as visits
+    from gridmgmt.privacy.keyring import KeyRing
+
+    with engine.connect() as connection:
+        query = "SELECT role, username, area FROM account WHERE area IS NOT NULL"
+        areas = {role: (username, area) for role, username, area in connection.execute(text(query))}
+    own, ring = make_engine(engine.url.render_as_string(hide_password=False), role=ROSTER), KeyRing.opened()
+    requests.seed(own, ring, Actor(*areas[Role.GRID_WORKER]))
+    visits.seed(own, ring, year, areas[Role.TOWN_OFFICER][1])
+    own.dispose()
 
 
 def print_logins(logins: list[tuple[Role, str, str]], port: int) -> None:

@@ -15,7 +15,10 @@ from gridmgmt.importing.report import COUNTS, SHOWN, Report
 
 Importer = Callable[..., Report]
 EXTRA = ("outside", "without_place")
-EXTRA_WORDS = {"outside": "outside every grid", "without_place": "without a place"}
+EXTRA_WORDS = {
+    "outside": "outside every grid", "without_place": "without a place", "left": "people have left",
+    "waiting": "rows now wait for review",
+}  # fmt: skip
 
 
 @click.group("import")
@@ -99,7 +102,9 @@ def _rejects_of(path: Path, files: tuple[Path, ...], rejects: Path | None) -> Pa
 
 def _print(report: Report, rejects: Path | None) -> None:
     counts = ", ".join(f"{name} {getattr(report, name):,}" for name in COUNTS)
-    extra = "".join(f"; {report.extra[name]:,} {EXTRA_WORDS[name]}" for name in EXTRA if name in report.extra)
+    extra = "".join(
+        f"; {report.extra[name]:,} {EXTRA_WORDS[name]}" for name in EXTRA_WORDS if name in report.extra
+    )
     tried = "would import: " if report.dry_run else ""
     click.echo(f"{report.file.name}: {tried}{counts}{extra} ({report.seconds:.1f} s)")
     for warning in report.warnings:
@@ -121,7 +126,8 @@ def summed(reports: list[Report]) -> dict[str, Any]:
     """Return counts of all files together, as `--json` prints them."""
     total: dict[str, Any] = {name: sum(getattr(report, name) for report in reports) for name in COUNTS}
     total["seconds"] = round(sum(report.seconds for report in reports), 3)
-    total |= {name: sum(report.extra.get(name, 0) for report in reports) for name in EXTRA}
+    extra = [name for name in EXTRA_WORDS if name in EXTRA or any(name in report.extra for report in reports)]
+    total |= {name: sum(report.extra.get(name, 0) for report in reports) for name in extra}
     total["warnings"] = [warning for report in reports for warning in report.warnings]
     return total
 
@@ -196,9 +202,9 @@ _command("tasks", _tasks, "Work of the seasonal list done elsewhere: year, area,
 )
 @_options
 def roster(files: tuple[Path, ...], template: Path | None, **options: Any) -> None:
-    """Buildings, dwellings and households, one row a person; persons are kept as a number."""
-    from gridmgmt.households.importer import import_roster
-    from gridmgmt.households.template import write_template
+    """Who lives where (人房关联), one row a person; without names people are only counted."""
+    from gridmgmt.households.incoming.importer import import_roster
+    from gridmgmt.households.incoming.template import write_template
 
     if template:
         write_template(template)

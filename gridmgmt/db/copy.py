@@ -52,8 +52,9 @@ def copy_rows(cursor: Any, table: str, columns: Mapping[str, object]) -> int:
     columns : mapping of column name to values, all of one length
         numpy arrays, pandas Series, pyarrow arrays or lists, or `Points`. The value's type must be the
         column's: int16/32/64 -> smallint/integer/bigint, float64 -> double precision, bool -> boolean,
-        datetime64[D] -> date, datetime64[us] (UTC) -> timestamptz, str -> text, fixed_size_binary(16) ->
-        uuid, Points -> geometry(Point, 4490). NaN, NaT, None and masked values are NULL.
+        datetime64[D] -> date, datetime64[us] (UTC) -> timestamptz, str -> text, binary -> bytea,
+        fixed_size_binary(16) -> uuid, Points -> geometry(Point, 4490). NaN, NaT, None and masked values are
+        NULL.
 
     Raises
     ------
@@ -144,6 +145,8 @@ def _encoded(name: str, values: Any) -> _Field:
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
         return _texts(values.cast(pa.large_string()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _texts(values.cast(pa.large_binary()).view(pa.large_string()))  # only its bytes are looked at
     null = values.is_null().to_numpy(zero_copy_only=False)
     if pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16:
         filled = values.fill_null(b"\0" * 16)

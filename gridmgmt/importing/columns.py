@@ -11,13 +11,20 @@ import pandas as pd
 
 from gridmgmt.errors import FileError
 from gridmgmt.importing.mapping import Mapping
+from gridmgmt.importing.sheet_table import MOST_COLUMNS
+from gridmgmt.importing.traditional import simplified
 
 # The product serves residents and does not watch them: such columns are named and dropped, never stored.
 FORBIDDEN = re.compile(
-    r"维稳|稳控|涉稳|稳定风险|重点人员|上访户|宗教|信仰|民族|族别|政治|党派|政审"
-    r"|politic|religi|ethnic|\brace\b|stability|petitioner",
+    r"维稳|稳控|涉稳|稳定风险|稳定因素|重点人员|重点人口|重点关注|上访|信访户|信访人|宗教|信仰|教派|教徒|邪教|法轮"
+    r"|民族|族别|政治|党派|政审|党员|涉毒|吸毒|戒毒|刑释|刑满|释放人员|前科|犯罪|违法记录|服刑|缓刑|假释|社区矫正|矫正"
+    r"|帮教|维权|征兵|兵役|涉黑|涉恶|涉恐|涉军|管控|肇事肇祸|精神障碍|艾滋|性取向|信用分|积分排名"
+    r"|politic|religi|ethnic|\brace\b|stability|petitioner|criminal|parole|drug",
     re.IGNORECASE,
 )
+# A file without a header shows its first row where a header is expected: numbers in it are nobody's business.
+NUMBERS = re.compile(r"[0-9０-９]{7,}[Xx]?")
+Required = Sequence[str | tuple[str, ...]]  # a tuple needs one of its fields
 
 CRS_CHOICES = (
     "wgs84, cgcs2000, gcj02 (高德, 腾讯) or bd09 (百度), or EPSG:n; "
@@ -26,12 +33,18 @@ CRS_CHOICES = (
 
 
 def plain(name: str) -> str:
-    """Return a column's name as it is compared: half-width, without blanks around, in lower case.
+    """Return a column's name as it is compared: half-width, Simplified, without blanks around, in lower case.
 
-    >>> plain("　Ｎａｍｅ ")
-    'name'
+    >>> plain("　Ｎａｍｅ "), plain("身份證號")
+    ('name', '身份证号')
     """
-    return " ".join(unicodedata.normalize("NFKC", name.replace("\ufeff", "")).split()).casefold()
+    folded = " ".join(unicodedata.normalize("NFKC", name.replace("\ufeff", "")).split())
+    return simplified(folded.casefold())
+
+
+def shown_header(header: Iterable[str]) -> list[str]:
+    """Return what an error may show of a header: some names, and no long numbers, should it be none."""
+    return [NUMBERS.sub(lambda found: "*" * len(found[0]), name)[:60] for name in header if name.strip()][:40]
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,10 @@ class Wanted:
     """What an importer asks of a table: fields it knows, those it needs, other spellings of their names."""
 
     known: Sequence[str]
-    required: Sequence[str]
+    required: Required
     aliases: Table[str, Sequence[str]]
     only_known: bool = False
+    personal: Sequence[str] = ()  # fields whose values no error quotes
 
     def check(self, mapping: Mapping) -> None:
         """Raise InputError when the mapping file fills fields that this import does not have."""
@@ -94,11 +108,16 @@ class Wanted:
         """Return the required fields that neither the header nor the constants give."""
         index = _index(header)
         return [
-            field
-            for field in self.required
-            if field not in mapping.constants
-            and not all(name in index for name in self._names(field, mapping, index))
+            " or ".join(fields)
+            for fields in self._alternatives()
+            if not any(self._given(field, mapping, index) for field in fields)
         ]
+
+    def _alternatives(self) -> list[tuple[str, ...]]:
+        return [(fields,) if isinstance(fields, str) else fields for fields in self.required]
+
+    def _given(self, field: str, mapping: Mapping, index: Table[str, list[int]]) -> bool:
+        return field in mapping.constants or all(name in index for name in self._names(field, mapping, index))
 
     def _names(self, field: str, mapping: Mapping, index: Table[str, list[int]]) -> list[str]:
         """Return the compared names of the file's columns that make up a field."""
@@ -109,6 +128,8 @@ class Wanted:
 
     def layout(self, path: Path, header: Sequence[str], mapping: Mapping) -> Layout:
         """Return where the fields stand; raises FileError listing what was found and how to map."""
+        if len(header) > MOST_COLUMNS:
+            raise FileError(path, "columns", len(header), f"at most {MOST_COLUMNS}")
         index = _index(header)
         missing = self.missing(header, mapping)
         if missing:
@@ -140,8 +161,9 @@ class Wanted:
         return FileError(
             path,
             f"column {', '.join(missing)}{mapped}",
-            [name for name in header if name.strip()],
-            f"a header with {', '.join(self.required)}; name the file's own columns in a mapping file: "
+            shown_header(header),
+            f"a header with {', '.join(map(' or '.join, self._alternatives()))}; "
+            "name the file's own columns in a mapping file: "
             f"[fields] {'; '.join(wishes)}",
         )
 
@@ -157,8 +179,6 @@ def _index(header: Sequence[str]) -> dict[str, list[int]]:
 def _place(path: Path, name: str, header: Sequence[str], index: Table[str, list[int]]) -> int:
     places = index.get(name, [])
     if len(places) != 1:
-        found = (
-            [text for text in header if text.strip()] if not places else f"{len(places)} columns of that name"
-        )
+        found = shown_header(header) if not places else f"{len(places)} columns of that name"
         raise FileError(path, f"column {name}", found, "a column that stands in the header exactly once")
     return places[0]

@@ -20,7 +20,7 @@ def opened_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except (pa.ArrowException, OSError) as why:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as why:
         raise FileError(path, "Parquet file", str(why).splitlines()[0], "a whole Parquet file") from why
 
 

@@ -1,6 +1,7 @@
 """What came of every row of one file: counted, and the rejected ones written down with their reasons."""
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import pandas as pd
 from gridmgmt.errors import FileError, GridmgmtError
 
 SHOWN = 20
+_FORMULA = re.compile(r"^(?=[=+\-@\t\r])(?!-?[0-9]+(?:\.[0-9]+)?$).", re.DOTALL)
 COUNTS = ("read", "filtered", "new", "updated", "unchanged", "rejected")
 
 
@@ -37,6 +39,11 @@ class Report:
         self.seconds = 0.0
         self._started = time.perf_counter()
         self._rejects = _RejectsFile(Path(rejects)) if rejects else None
+
+    @property
+    def writes_rejects(self) -> bool:
+        """Whether rejected rows are written to a file, so that it is of use to know how they stood."""
+        return self._rejects is not None
 
     def reject(
         self,
@@ -105,13 +112,18 @@ class Report:
 
 
 class _RejectsFile:
-    """A CSV that appears under its name only when whole; UTF-8 with a mark, so that spreadsheets read it."""
+    """A CSV that appears under its name only when whole; UTF-8 with a mark, so that spreadsheets read it.
+
+    Rows stand in it as they were, so it is for its owner alone; no cell of it is run as a formula.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            self._stream = self._partial.open("w", encoding="utf-8-sig", newline="")
+            self._partial.unlink(missing_ok=True)
+            made = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._stream = os.fdopen(made, "w", encoding="utf-8-sig", newline="")
         except OSError as why:
             raise FileError(path, "rejects file", why.strerror, "a path that can be written") from why
         self._header = False
@@ -120,7 +132,7 @@ class _RejectsFile:
         parts = [reasons[["row"]], reasons.drop(columns="row")]
         if raw is not None:
             parts.insert(1, raw.replace("\0", "\\0", regex=False))
-        table = pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+        table = pd.concat([harmless(part.reset_index(drop=True)) for part in parts], axis=1)
         table.to_csv(self._stream, index=False, header=not self._header)
         self._header = True
 
@@ -133,6 +145,17 @@ class _RejectsFile:
         else:
             with suppress(FileNotFoundError):
                 self._partial.unlink()
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """Return texts so that no spreadsheet takes one for a formula: a quote stands before = + - @ and tabs.
+
+    Plain numbers stay; `tables` takes the quote off again when the file is loaded.
+    """
+    texts = table.select_dtypes(exclude="number").astype("str")
+    return table.assign(
+        **{str(name): texts[name].str.replace(_FORMULA, r"'\g<0>", regex=True) for name in texts}
+    )
 
 
 def _each(value: object) -> object:

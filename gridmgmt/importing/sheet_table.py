@@ -1,20 +1,35 @@
-"""Records of spreadsheets (XLSX, XLS, ODS): cells as the text a person sees, never rounded."""
+"""Rows of spreadsheets (XLSX, XLS, ODS): cells as the text a person sees, never rounded.
 
+The file is read in a process of its own with a bound on its memory (`sheet_process`): a file made to harm can
+end that process and nothing else, and reading goes on while the rows before are checked here.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
+import pyarrow as pa
 
 from gridmgmt.errors import FileError
-from gridmgmt.importing.progress import Progress
+from gridmgmt.importing.pipes import receive
+
+if TYPE_CHECKING:  # the reading process imports this module and should start at once
+    from gridmgmt.importing.progress import Progress
 
 SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 # A spreadsheet keeps 15 digits of a number; of a longer code typed as a number the rest is lost.
 EXACT_BELOW = 1e15
-REPORT_EVERY = 5_000
+MOST_COLUMNS = 1_000
+HEAD_ROWS = 20  # so many records come first, as texts, for the header to be found among them
+MOST_UNPACKED, SMALL = 100, 64 << 20
+LEAST_MEMORY, MOST_MEMORY, MEMORY_A_BYTE = 320 << 20, 8 << 30, 48
 Record = tuple[int, list[str]]
 
 
@@ -24,57 +39,88 @@ class Rounded(str):
     __slots__ = ()
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some rows as columns of text; `rounded` has by column the places of numbers that lost digits."""
+
+    numbers: list[int]
+    columns: list[pa.Array]
+    rounded: dict[int, list[int]]
+
+
 @contextmanager
-def sheet_records(path: Path, sheet: str | None, progress: Progress) -> Iterator[Iterator[Record]]:
-    """Give (row number as the spreadsheet shows it, cells as text) of every row that is not empty.
+def sheet_blocks(
+    path: Path, sheet: str | None, rows: int, progress: "Progress"
+) -> Iterator[Iterator[list[Record] | Block]]:
+    """Give the first records that are not empty (20 at most) and then blocks of `rows` rows.
 
-    Raises FileError when the file is no spreadsheet, is locked by a password, or has no such sheet.
+    Row numbers are those that the spreadsheet shows.
+
+    Raises FileError when the file is no spreadsheet, is locked by a password, has no such sheet, or unpacks
+    to far more than a table would.
     """
+    _check_packing(path)
+    memory = min(LEAST_MEMORY + MEMORY_A_BYTE * path.stat().st_size, MOST_MEMORY)
+    command = [sys.executable, "-m", "gridmgmt.importing.sheet_process", str(memory), str(rows), sheet or ""]
+    with path.open("rb") as stream:
+        reader = subprocess.Popen(
+            [*command, os.fspath(path.absolute())],
+            stdin=stream,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
     try:
-        with CalamineWorkbook.from_path(path) as book:
-            yield _cells(_chosen(path, book, sheet), progress)
-    except (CalamineError, OSError) as why:
-        raise FileError(path, "spreadsheet", str(why), "an XLSX, XLS or ODS file without a password") from why
+        assert reader.stdout is not None
+        yield _messages(path, reader.stdout, memory, progress)
+    finally:
+        reader.kill()
+        reader.wait()
+        if reader.stdout:
+            reader.stdout.close()
 
 
-def _chosen(path: Path, book: CalamineWorkbook, sheet: str | None) -> CalamineSheet:
-    names = book.sheet_names
-    if sheet is not None and sheet not in names:
-        raise FileError(path, "sheet", sheet, ", ".join(names))
-    seen = [meta.name for meta in book.sheets_metadata if meta.visible == SheetVisibleEnum.Visible]
-    if not names:
-        raise FileError(path, "sheet", "none", "a spreadsheet with a sheet")
-    return book.get_sheet_by_name(sheet or (seen or names)[0])
+def _check_packing(path: Path) -> None:
+    """Refuse a packed file that unpacks to more than a table ever does, before anything unpacks it."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as packed:
+            members = packed.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as why:
+        raise FileError(path, "spreadsheet", str(why), "a whole spreadsheet") from why
+    unpacked, room = sum(member.file_size for member in members), SMALL + MOST_UNPACKED * path.stat().st_size
+    if unpacked > room or len(members) > 10_000:
+        raise FileError(path, "spreadsheet", f"{unpacked:,} bytes when unpacked", f"at most {room:,}")
 
 
-def _cells(sheet: CalamineSheet, progress: Progress) -> Iterator[Record]:
-    progress.total(sheet.total_height)
-    inside = _merged_columns(sheet)
-    above: dict[int, str] = {}
-    for number, cells in enumerate(sheet.iter_rows(), 1):
-        if number % REPORT_EVERY == 0:
-            progress.at(number)
-        texts = [as_text(cell) for cell in cells]
-        if not any(texts) and not any(number in rows for rows in inside.values()):
-            continue
-        for column, rows in inside.items():
-            if number in rows:
-                texts[column] = above.get(column, "")
-            else:
-                above[column] = texts[column]
-        yield number, texts
+def _messages(
+    path: Path, stream: IO[bytes], memory: int, progress: "Progress"
+) -> Iterator[list[Record] | Block]:
+    while True:
+        kind, content = _message(path, stream, memory)
+        if kind == "total":
+            progress.total(content)
+        elif kind == "head":
+            yield content
+        elif kind == "block":
+            block = Block(*content)
+            progress.at(block.numbers[-1])
+            yield block
+        elif kind == "error":
+            raise FileError(path, *content)
+        else:
+            return
 
 
-def _merged_columns(sheet: CalamineSheet) -> dict[int, set[int]]:
-    """Return by column the rows hidden in a cell merged downwards: they take the value above.
-
-    A cell merged across columns is a title and is left as it is.
-    """
-    hidden: dict[int, set[int]] = {}
-    for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
-        if left == right and bottom > top:
-            hidden.setdefault(left, set()).update(range(top + 2, bottom + 2))
-    return hidden
+def _message(path: Path, stream: IO[bytes], memory: int) -> tuple[str, Any]:
+    """Return what the reading process says next; its end without a word is an error of the file."""
+    try:
+        kind, content = receive(stream)
+    except EOFError:
+        found = f"it cannot be read within {memory >> 20} MiB of memory"
+        allowed = "a sheet without stray cells far to the right or below, or the same table as CSV"
+        raise FileError(path, "spreadsheet", found, allowed) from None
+    return str(kind), content
 
 
 def as_text(cell: Any) -> str:

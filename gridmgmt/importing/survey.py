@@ -19,10 +19,14 @@ TELLING = 12
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SAME = {"gb2312": "gb18030", "gbk": "gb18030", "cp936": "gb18030", "utf-8": "utf-8-sig"}
 GZIP = b"\x1f\x8b"
+# Tables shrink to a tenth or so; what grows a hundred times was packed to harm.
+MOST_UNPACKED, SMALL = 100, 64 << 20
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; raises FileError when it cannot be read."""
+    """Return the SHA-256 of a file in hexadecimal; raises FileError when it is no file or cannot be read."""
+    if path.exists() and not path.is_file():
+        raise FileError(path, "file", "a folder, pipe or device", "a file")
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -141,7 +145,7 @@ def _beyond_ascii(text: str) -> int:
 def _blocks(path: Path) -> Iterator[bytes]:
     """Give the content of a file, unpacked; raises FileError when a gzip ends early or is damaged."""
     raw, content = open_bytes(path)
-    rows = 0
+    rows, room = 0, SMALL + MOST_UNPACKED * path.stat().st_size
     with raw, content:
         while True:
             try:
@@ -155,5 +159,10 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 ) from why
             if not block:
                 return
+            room -= len(block)
+            if room < 0:
+                raise FileError(
+                    path, "gzip", f"over {MOST_UNPACKED} times its size", "an ordinary packed table"
+                )
             rows += block.count(b"\n")
             yield block

@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gridmgmt.errors import FileError
-from gridmgmt.importing.columns import Layout, Wanted
+from gridmgmt.importing.columns import Layout, Required, Wanted
 from gridmgmt.importing.mapping import Mapping
 from gridmgmt.importing.parquet_table import as_text, opened_parquet
 from gridmgmt.importing.progress import Progress
 from gridmgmt.importing.report import Report
-from gridmgmt.importing.sheet_table import SHEETS, Rounded, sheet_records
+from gridmgmt.importing.sheet_table import HEAD_ROWS, SHEETS, Block, Rounded, sheet_blocks
 from gridmgmt.importing.survey import file_digest, text_suffix
 from gridmgmt.importing.text_table import text_records
 
 ROWS = 50_000
-TITLE_ROWS = 20  # so many rows at most may stand above the header
+TITLE_ROWS = HEAD_ROWS  # so many rows at most may stand above the header
 PARQUET = (".parquet", ".pq")
 KINDS = "CSV (.csv, .txt, .tsv, also .gz), XLSX, XLS, ODS or Parquet"
 LOST_DIGITS = "a code stored as text: as a number it has lost digits"
@@ -82,10 +82,11 @@ def read_chunks(
     mapping: Mapping,
     *,
     known: Sequence[str],
-    required: Sequence[str],
+    required: Required,
     report: Report,
     aliases: Table[str, Sequence[str]] | None = None,
     only_known: bool = False,
+    personal: Sequence[str] = (),
     rows: int = ROWS,
     progress: Progress | None = None,
 ) -> Iterator[Chunk]:
@@ -94,11 +95,13 @@ def read_chunks(
     Parameters
     ----------
     known, required : sequences of str
-        Our fields that this import takes, and those that a column or a constant must give.
+        Our fields that this import takes, and those that a column or a constant must give (of a tuple one).
     aliases : mapping of str to sequences of str
         Other spellings of a field's column, tried in order.
     only_known : bool
         Take nothing but the known fields out of the file: for rosters, whose other columns are personal.
+    personal : sequence of str
+        Fields whose values are told by their length only.
 
     Raises
     ------
@@ -106,14 +109,14 @@ def read_chunks(
         When the file as a whole cannot be read or lacks a required column.
     """
     path, progress = Path(path), progress or Progress()
-    wanted = Wanted(known, required, aliases or {}, only_known)
+    wanted = Wanted(known, required, aliases or {}, only_known, personal)
     wanted.check(mapping)
     report.sha256 = file_digest(path)
     if path.suffix.lower() in PARQUET:
         yield from _parquet_chunks(path, mapping, wanted, report, rows, progress)
     elif path.suffix.lower() in SHEETS:
-        with sheet_records(path, mapping.sheet, progress) as records:
-            yield from _record_chunks(path, records, mapping, wanted, report, rows)
+        with sheet_blocks(path, mapping.sheet, rows, progress) as parts:
+            yield from _sheet_chunks(path, parts, mapping, wanted, report)
     elif text_suffix(path):
         with text_records(path, mapping.encoding, progress) as records:
             yield from _record_chunks(path, records, mapping, wanted, report, rows)
@@ -125,21 +128,49 @@ def _record_chunks(
     path: Path, records: Iterator[Record], mapping: Mapping, wanted: Wanted, report: Report, rows: int
 ) -> Iterator[Chunk]:
     head = list(islice(records, TITLE_ROWS))
+    layout, rest = _header(path, head, mapping, wanted, report)
+    rest_of_all = chain(rest, records)
+    while block := list(islice(rest_of_all, rows)):
+        report.read += len(block)
+        block = _whole(block, layout, report)
+        if block:
+            yield _chunk(np.array([number for number, _ in block]), _columns(block, layout), layout, report)
+
+
+def _header(
+    path: Path, head: list[Record], mapping: Mapping, wanted: Wanted, report: Report
+) -> tuple[Layout, list[Record]]:
+    """Return the layout that the first fitting row gives, and the records below it."""
     if not head:
         raise FileError(path, "file", "no rows", "a table with a header row")
     at = next((i for i, (_, cells) in enumerate(head) if not wanted.missing(cells, mapping)), 0)
     layout = wanted.layout(path, head[at][1], mapping)
     report.name_forbidden(layout.forbidden)
-    rest = chain(head[at + 1 :], records)
-    while block := list(islice(rest, rows)):
-        report.read += len(block)
-        block = _whole(block, layout, report)
-        if block:
-            columns = _columns(block, layout)
-            chunk = _chunk(np.array([number for number, _ in block]), columns, layout, report)
-            if path.suffix.lower() in SHEETS:
-                _refuse_rounded(chunk, layout, _rounded(columns))
-            yield chunk
+    return layout, head[at + 1 :]
+
+
+def _sheet_chunks(
+    path: Path, parts: Iterator[list[Record] | Block], mapping: Mapping, wanted: Wanted, report: Report
+) -> Iterator[Chunk]:
+    head = next(parts)
+    assert isinstance(head, list)
+    layout, rest = _header(path, head, mapping, wanted, report)
+    first = [_as_block(rest)] if rest else []
+    for block in chain(first, parts):
+        assert isinstance(block, Block)
+        report.read += len(block.numbers)
+        columns = {place: block.columns[place] for place in layout.kept}
+        chunk = _chunk(np.array(block.numbers), columns, layout, report)
+        _refuse_rounded(chunk, layout, block.rounded, wanted.personal)
+        yield chunk
+
+
+def _as_block(records: list[Record]) -> Block:
+    columns = list(zip(*(cells for _, cells in records), strict=True))
+    rounded = {p: [i for i, text in enumerate(c) if type(text) is Rounded] for p, c in enumerate(columns)}
+    return Block(
+        [number for number, _ in records], [pa.array(c, pa.large_string()) for c in columns], rounded
+    )
 
 
 def _whole(block: list[Record], layout: Layout, report: Report) -> list[Record]:
@@ -184,7 +215,7 @@ def _parquet_chunks(
             texts = {p: as_text(batch.column(header[p])) for p in layout.kept}
             numbers = np.arange(done + 2, done + 2 + batch.num_rows)
             chunk = _chunk(numbers, {p: text for p, (text, _) in texts.items()}, layout, report)
-            _refuse_rounded(chunk, layout, {p: lost for p, (_, lost) in texts.items()})
+            _refuse_rounded(chunk, layout, {p: lost for p, (_, lost) in texts.items()}, wanted.personal)
             done += batch.num_rows
             progress.at(done)
             yield chunk
@@ -193,7 +224,7 @@ def _parquet_chunks(
 def _chunk(rows: np.ndarray, columns: Table[int, object], layout: Layout, report: Report) -> Chunk:
     raw = _raw(columns, layout)
     by_position = dict(zip(layout.kept, raw.columns, strict=True))
-    trimmed = {p: raw[by_position[p]].str.strip() for p in layout.used}
+    trimmed = {p: _unquoted(raw[by_position[p]].str.strip()) for p in layout.used}
     frame = layout.frame(trimmed, raw.index)
     chunk = Chunk(frame, rows, raw, report)
     broken = np.zeros(len(rows), bool)
@@ -205,17 +236,24 @@ def _chunk(rows: np.ndarray, columns: Table[int, object], layout: Layout, report
     return chunk
 
 
-def _rounded(columns: Table[int, Sequence[str]]) -> dict[int, Sequence[int] | np.ndarray]:
-    """Return by column the places of numbers that a spreadsheet has rounded."""
-    return {p: [i for i, text in enumerate(texts) if type(text) is Rounded] for p, texts in columns.items()}
+def _unquoted(texts: pd.Series) -> pd.Series:
+    """Return texts without the quote that stands before = + - @ so that no spreadsheet runs them."""
+    if pc.any(pc.starts_with(pa.array(texts), "'")).as_py():
+        return texts.str.replace(r"^'([=+\-@])", r"\1", regex=True)
+    return texts
 
 
-def _refuse_rounded(chunk: Chunk, layout: Layout, lost: Table[int, Sequence[int] | np.ndarray]) -> None:
+def _refuse_rounded(
+    chunk: Chunk, layout: Layout, lost: Table[int, Sequence[int] | np.ndarray], personal: Sequence[str]
+) -> None:
+    hidden = {place for name in personal for place in layout.fields.get(name, ())}
+    raw = dict(zip(layout.kept, chunk.raw, strict=True))
     for position in layout.used:
-        if len(lost[position]):
+        if len(lost.get(position, ())):
             bad = np.zeros(len(chunk.rows), bool)
             bad[lost[position]] = True
-            chunk.reject(bad, layout.header[position], chunk.raw.get(layout.header[position]), LOST_DIGITS)
+            found = "a long number" if position in hidden else chunk.raw[raw[position]]
+            chunk.reject(bad, layout.header[position], found, LOST_DIGITS)
 
 
 def _raw(columns: Table[int, object], layout: Layout) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from gridmgmt.importing.survey import open_bytes, text_encoding, text_suffix
 
 DELIMITERS = ",\t;|"
 REPORT_EVERY = 5_000  # rows
+LONGEST_LINE = 4_000_000  # characters
 Record = tuple[int, list[str]]
 
 
@@ -28,7 +29,7 @@ def text_records(path: Path, encoding: str | None, progress: Progress) -> Iterat
     with raw, content, io.TextIOWrapper(content, codecs.lookup(name).name, newline="") as text:
         delimiter = _delimiter(path, name)
         progress.total(path.stat().st_size)
-        yield _numbered(path, csv.reader(text, delimiter=delimiter), raw, progress)
+        yield _numbered(path, csv.reader(_lines(path, text), delimiter=delimiter), raw, progress)
 
 
 def _delimiter(path: Path, encoding: str) -> str:
@@ -37,8 +38,18 @@ def _delimiter(path: Path, encoding: str) -> str:
         return "\t"
     raw, content = open_bytes(path)
     with raw, content, io.TextIOWrapper(content, encoding, newline="") as text:
-        start = "".join(islice(text, 5))
+        start = "".join(islice(_lines(path, text), 5))
     return max(DELIMITERS, key=start.count)
+
+
+def _lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
+    """Give lines; one that never ends would fill the memory before anything could be said of it."""
+    number = 0
+    while line := text.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise FileError(path, f"line {number}", f"over {LONGEST_LINE:,} characters", "a table's row")
+        yield line
 
 
 def _numbered(

@@ -33,7 +33,7 @@ from gridmgmt.households.actor import Actor
 from gridmgmt.households.changes import service as changes
 from gridmgmt.households.changes.models import Kind
 from gridmgmt.households.changes.wanted import Wanted
-from gridmgmt.households.importer import import_roster
+from gridmgmt.households.incoming.importer import import_roster
 from gridmgmt.households.rights import retention
 from gridmgmt.importing.mapping import Mapping
 from gridmgmt.privacy.keyring import Algorithm, KeyRing

@@ -1,0 +1,1 @@
+"""The parts of the roster import: columns, homes, people, doubles, and how people come into the tables."""
