@@ -393,7 +393,7 @@ def make_doubles(roster: pa.Table) -> pa.Table:
     """
     heads = np.flatnonzero(pc.equal(roster["relation"], "head").to_numpy())
     alone = heads[np.diff(np.append(heads, roster.num_rows)) == 1]
-    chosen = [some[np.linspace(0, len(some) - 1, n).astype(int)] for some, n in ((heads, 30), (alone, 10))]
+    chosen = [_by_turns(roster, heads)[:30], alone[np.linspace(0, len(alone) - 1, 10).astype(int)]]
     rows = roster.take(pa.array(np.concatenate(chosen))).to_pylist()
     for at, row in enumerate(rows):
         row["building_lon"], row["building_lat"] = f"{row['building_lon']:.7f}", f"{row['building_lat']:.7f}"
@@ -417,6 +417,16 @@ def make_doubles(roster: pa.Table) -> pa.Table:
             row["identity_number"] = _with_check(number[:10] + "0231" + number[14:17])
             row["name"] += "新"
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in roster.column_names]))
+
+
+def _by_turns(roster: pa.Table, rows: Ints) -> Ints:
+    """Return rows so that the first of every town stand first, then the second of every town, and so on."""
+    codes = pc.utf8_slice_codeunits(roster["building_code"].take(pa.array(rows)), 0, 9)
+    town = codes.combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.argsort(town, kind="stable")
+    turn = np.empty_like(order)
+    turn[order] = np.arange(len(rows)) - np.searchsorted(town[order], town[order])
+    return rows[np.lexsort((town, turn))]
 
 
 def _with_check(first: str) -> str:

@@ -11,7 +11,7 @@ from gridmgmt.importing.run import LOCK
 
 # People follow their building; for all at once, so the triggers that do it row by row stand aside.
 MOVE = """
-SET LOCAL app.bulk = 'on';
+SET LOCAL app.bulk = 'place';
 UPDATE building b SET grid_id = p.grid_id FROM placed_building p WHERE b.id = p.id;
 UPDATE household h SET grid_id = p.grid_id FROM placed_building p JOIN dwelling d ON d.building_id = p.id
     WHERE h.dwelling_id = d.id;

@@ -1,11 +1,18 @@
 -- What keeps the roster whole whoever writes it: people stand in the grid of their building, one head a household,
 -- what a row said before is kept, and nobody of the web writes without a line in the audit log.
--- Who writes many rows at once, an import or a redrawing, sets app.bulk and sees to all this itself.
+-- Who writes many rows at once sets app.bulk ('on' for an import, 'place' for a redrawing) and sees to it itself.
 
 -- `role` is what SET ROLE said; current_user is the owner inside a function that has its owner's rights.
 CREATE OR REPLACE FUNCTION roster_in_bulk() RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(current_setting('app.bulk', true), '') = 'on' AND current_setting('role') <> 'gridmgmt_roster'
+    SELECT coalesce(current_setting('app.bulk', true), '') <> '' AND current_setting('role') <> 'gridmgmt_roster'
+$$;
+-- A redrawing of grids ('place') and a sealing anew under another key say of nobody anything else than before.
+CREATE OR REPLACE FUNCTION roster_says_the_same() RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT (coalesce(current_setting('app.bulk', true), '') = 'place'
+        OR coalesce(current_setting('app.resealing', true), '') = 'on')
+        AND current_setting('role') <> 'gridmgmt_roster'
 $$;
 
 CREATE OR REPLACE FUNCTION building_moves() RETURNS trigger
@@ -123,7 +130,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY['household', 'person', 'residency', 'household_care'] LOOP
         EXECUTE format('CREATE OR REPLACE TRIGGER roster_remember AFTER UPDATE OR DELETE ON %I
-            FOR EACH ROW EXECUTE FUNCTION roster_remember()', name);
+            FOR EACH ROW WHEN (NOT roster_says_the_same()) EXECUTE FUNCTION roster_remember()', name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['dwelling', 'household', 'person', 'residency', 'household_care', 'visit',
         'visit_round', 'visit_stop', 'survey', 'roster_change', 'roster_event', 'roster_review',

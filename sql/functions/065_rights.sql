@@ -107,11 +107,3 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER roster_export_goes BEFORE UPDATE ON roster_export
     FOR EACH ROW EXECUTE FUNCTION roster_export_goes();
-
--- A value sealed anew says what it said before: the owner's rotation of keys leaves no history of it.
-CREATE OR REPLACE FUNCTION roster_resealing() RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(current_setting('app.resealing', true), '') = 'on' AND current_user <> 'gridmgmt_roster'
-$$;
-CREATE OR REPLACE TRIGGER roster_remember AFTER UPDATE OR DELETE ON person FOR EACH ROW
-    WHEN (NOT roster_resealing()) EXECUTE FUNCTION roster_remember();
