@@ -5,6 +5,7 @@ import importlib
 import json
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 NAMES = sorted(
     module.name.removeprefix("bench_")
@@ -32,13 +33,24 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
     rows = [row for name in wanted for row in importlib.import_module(f"benchmarks.bench_{name}").run()]
     for row in rows:
-        print(
-            f"{row['work']}: {row['ratio']:.1f}x {row['peer']} {row['peer_version']} "
-            f"(goal {row['goal']}x; {row['ours_s']:.3f} s against {row['peer_s']:.3f} s; "
-            f"{'same result' if row['same_result'] else 'RESULTS DIFFER'}; peak {row['ours_peak_mb']} MB)"
-        )
+        print(_against_a_peer(row) if "peer" in row else _against_a_goal(row))
     if chosen.json:
         print(json.dumps(rows))
+
+
+def _against_a_peer(row: dict[str, Any]) -> str:
+    return (
+        f"{row['work']}: {row['ratio']:.1f}x {row['peer']} {row['peer_version']} "
+        f"(goal {row['goal']}x; {row['ours_s']:.3f} s against {row['peer_s']:.3f} s; "
+        f"{'same result' if row['same_result'] else 'RESULTS DIFFER'}; peak {row['ours_peak_mb']} MB)"
+    )
+
+
+def _against_a_goal(row: dict[str, Any]) -> str:
+    return (
+        f"{row['work']}: {row['median_ms']:.0f} ms, slowest {row['slowest_ms']:.0f} ms "
+        f"(goal {row['goal_ms']:.0f} ms; {'met' if row['met'] else 'MISSED'})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The roster: importing an office's spreadsheet with people, against reading the same file and nothing else.
+"""The roster: importing an office's spreadsheet with people, against reading the same file and nothing else;
+and how long its pages and searches take at the server.
 
 300,000 rows x 15 columns, sealed, matched and in the database, against `python-calamine` alone turning the
 file into lists. The goal is 2.5 times its time and less than 1 GiB of memory, processes beside this one
@@ -22,9 +23,12 @@ import xlsxwriter
 from sqlalchemy import text
 
 import sample_data
+from benchmarks import roster_pages
+from gridmgmt.config import Settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
+from gridmgmt.privacy.keyring import KeyRing
 
 ROWS = 300_000
 COLUMNS = (
@@ -56,7 +60,9 @@ print(json.dumps(report.counts()))
 
 
 def run() -> list[dict[str, Any]]:
-    """Return one row: seconds of both, how many times the peer's ours are, and the peak of all memory."""
+    """Return the import's row (seconds of both, how many times the peer's ours are, the peak of all memory),
+    and rows of pages and searches over all 800,000 people.
+    """
     with tempfile.TemporaryDirectory(prefix="gridmgmt-bench-") as folder:
         city = Path(folder) / "city"
         sample_data.generate(city)
@@ -64,7 +70,8 @@ def run() -> list[dict[str, Any]]:
         write_book(city / "roster.parquet", book)
         with _cluster(Path(folder)) as cluster:
             _territory(cluster, city)
-            return [_import_row(cluster, book, Path(folder))]
+            rows = [_import_row(cluster, book, Path(folder))]
+            return rows + _pages(cluster, city / "roster.parquet", Path(folder))
 
 
 def write_book(roster: Path, out: Path) -> None:
@@ -141,6 +148,16 @@ def _import_row(cluster: Cluster, book: Path, home: Path) -> dict[str, Any]:
         "ours_peak_mb": max(peaks),
         "most_mb": MOST_MB,
     }
+
+
+def _pages(cluster: Cluster, roster: Path, home: Path) -> list[dict[str, Any]]:
+    """Import everybody into the city and time what offices open there."""
+    measured([sys.executable, "-c", IMPORT, cluster.url("city"), str(roster), str(home)])
+    engine, ring = make_engine(cluster.url("city")), KeyRing.opened(Settings(home, None, None, None))
+    grids, town = roster_pages.usual_grids(engine), roster_pages.largest_town(engine)
+    rows = roster_pages.grid_page(engine, ring, grids) + roster_pages.searches(engine, ring, [town, grids[0]])
+    engine.dispose()
+    return rows
 
 
 def _people(cluster: Cluster, name: str) -> int:
