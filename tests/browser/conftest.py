@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from werkzeug.serving import make_server
 
 import sample_data
-from gridmgmt.config import Settings
+from gridmgmt.config import Settings, settings
 from gridmgmt.db import identity
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
@@ -99,9 +99,11 @@ def _make_accounts(engine: Engine) -> None:
 def server(sample_city: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server on the sample city, on loopback only."""
     home = tmp_path_factory.mktemp("home")
-    app = create_app(
-        Settings(home=home, database_url=sample_city, secret_key="a key for tests", basemap=None)
+    ring = settings().keyring_file()  # the one that sealed the city when it was loaded
+    chosen = Settings(
+        home, database_url=sample_city, secret_key="a key for tests", basemap=None, keyring=ring
     )
+    app = create_app(chosen)
     with _served(app) as address:
         yield address
     app.extensions[EXTENSION].dispose()
