@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from sqlalchemy import Engine, text
 from werkzeug.serving import make_server
 
@@ -32,6 +32,7 @@ ARGUMENTS = (
 PASSWORD = "right horse battery"
 DATABASE = "browser_city"
 DESK, PHONE = (1440, 900), (390, 844)
+expect.set_options(timeout=20_000)  # a crowded machine is slow, not wrong
 
 
 @dataclass
