@@ -393,8 +393,10 @@ def make_doubles(roster: pa.Table) -> pa.Table:
     """
     heads = np.flatnonzero(pc.equal(roster["relation"], "head").to_numpy())
     alone = heads[np.diff(np.append(heads, roster.num_rows)) == 1]
-    chosen = [_by_turns(roster, heads)[:30], alone[np.linspace(0, len(alone) - 1, 10).astype(int)]]
-    rows = roster.take(pa.array(np.concatenate(chosen))).to_pylist()
+    troubled = _by_turns(roster, heads)[:30]
+    alone = np.setdiff1d(alone, troubled)
+    as_known = alone[np.linspace(0, len(alone) - 1, 10).astype(int)]
+    rows = roster.take(pa.array(np.concatenate([troubled, as_known]))).to_pylist()
     for at, row in enumerate(rows):
         row["building_lon"], row["building_lat"] = f"{row['building_lon']:.7f}", f"{row['building_lat']:.7f}"
         row["registered_here"] = "是" if row["registered_here"] else "否"
