@@ -59,6 +59,8 @@ RELATION_NAMES = {
 TENURE_NAMES = {
     Tenure.OWNER: "自有", Tenure.TENANT: "租住", Tenure.FAMILY: "随住", Tenure.OTHER: "其他"
 }  # fmt: skip
+SEX_NAMES = {"male": "男", "female": "女"}
+LEFT_NAMES = {Left.DIED: "去世", Left.MOVED: "迁出", Left.MERGED: "并户", Left.ERASED: "已删除"}
 CARE_NAMES = {
     Care.ELDERLY_ALONE: "独居老人", Care.DISABLED: "残疾人", Care.LEFT_BEHIND: "留守儿童",
     Care.SUPPORT: "持续帮扶",

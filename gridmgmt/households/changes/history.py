@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Select, select, text, tuple_
 from gridmgmt.errors import InputError
 from gridmgmt.households.changes.models import RosterHistory
 from gridmgmt.households.changes.stored import said, where_dwellings, where_homes
-from gridmgmt.households.changes.words import CHANGED, FIELD_NAMES, LEFT_NAMES, NOTHING
-from gridmgmt.households.models import Person
+from gridmgmt.households.changes.words import CHANGED, FIELD_NAMES, NOTHING
+from gridmgmt.households.models import LEFT_NAMES, Left, Person
 from gridmgmt.privacy.keyring import KeyRing
 
 # Numbers of rows, and what only finds a sealed value.
@@ -122,5 +122,5 @@ def _words(field: str, value: Any, names: _Names) -> str:
     if field in DWELLINGS:
         return names.doors.get(value, "—")
     if field == "left_why":
-        return LEFT_NAMES[value]
+        return LEFT_NAMES[Left(value)]
     return said(field, value)

@@ -19,12 +19,12 @@ from gridmgmt.households.changes.words import (
     HERE,
     NEW,
     NOTHING,
-    SEX_NAMES,
     STATUS_NAMES,
 )
 from gridmgmt.households.models import (
     CARE_NAMES,
     RELATION_NAMES,
+    SEX_NAMES,
     Building,
     Care,
     Dwelling,

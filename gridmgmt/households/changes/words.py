@@ -31,7 +31,5 @@ CHOICES = {
     "tenures": TENURE_NAMES,
     "cares": CARE_NAMES,
 }
-SEX_NAMES = {"male": "男", "female": "女"}
-LEFT_NAMES = {"died": "去世", "moved": "迁出", "merged": "并户", "erased": "已删除"}
 NOTHING, NEW, AWAY, HERE, ELSEWHERE = "（无）", "（新增）", "迁往别处", "本住址", "别处"
 CHANGED = "有更正"

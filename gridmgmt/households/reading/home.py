@@ -12,7 +12,17 @@ from gridmgmt.errors import NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes import stored as changes
 from gridmgmt.households.changes.stored import ChangeLine, EventLine
-from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, TENURE_NAMES, Care, Left, Relation, Tenure
+from gridmgmt.households.models import (
+    CARE_NAMES,
+    LEFT_NAMES,
+    RELATION_NAMES,
+    SEX_NAMES,
+    TENURE_NAMES,
+    Care,
+    Left,
+    Relation,
+    Tenure,
+)
 from gridmgmt.households.reading.lines import FLAGS
 from gridmgmt.households.reading.residents import age_on, masked
 from gridmgmt.households.reading.roster import EXPIRES_SOON, is_verified, survey_since
@@ -21,8 +31,6 @@ from gridmgmt.households.visits.stored import VisitLine
 from gridmgmt.privacy import audit
 from gridmgmt.privacy.keyring import KeyRing
 
-LEFT_NAMES = {Left.DIED: "去世", Left.MOVED: "迁出", Left.MERGED: "并户", Left.ERASED: "已删除"}
-SEX_NAMES = {"male": "男", "female": "女"}
 HERE, ELSEWHERE = "本住址", "辖区以外"
 
 

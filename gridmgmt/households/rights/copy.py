@@ -21,13 +21,14 @@ from gridmgmt.households.changes.models import (
 )
 from gridmgmt.households.models import (
     CARE_NAMES,
+    LEFT_NAMES,
     RELATION_NAMES,
+    SEX_NAMES,
     TENURE_NAMES,
     Care,
     Left,
     Tenure,
 )
-from gridmgmt.households.reading.home import LEFT_NAMES, SEX_NAMES
 from gridmgmt.households.reading.residents import DAMAGED
 from gridmgmt.households.rights import access
 from gridmgmt.households.rights.subject import ASKED_BY, Subject, subject

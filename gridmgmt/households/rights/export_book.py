@@ -9,12 +9,19 @@ from typing import Any
 import xlsxwriter
 
 from gridmgmt.errors import TamperedError
-from gridmgmt.households.models import CARE_NAMES, RELATION_NAMES, TENURE_NAMES, Care, Relation, Tenure
+from gridmgmt.households.models import (
+    CARE_NAMES,
+    RELATION_NAMES,
+    SEX_NAMES,
+    TENURE_NAMES,
+    Care,
+    Relation,
+    Tenure,
+)
 from gridmgmt.households.reading.residents import DAMAGED, age_on, masked
 from gridmgmt.privacy.cipher import unseal
 from gridmgmt.privacy.keyring import KeyRing
 
-SEX_NAMES = {"male": "男", "female": "女"}
 FULL = frozenset({"identity_full", "phone_full"})
 _OPTIONS = {
     "in_memory": True,
