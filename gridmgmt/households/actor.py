@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from gridmgmt.db.engine import acting
+from gridmgmt.errors import NotAllowedError
 
 TOWN_DIGITS = 9
 
@@ -22,6 +23,11 @@ class Actor:
     def is_office(self) -> bool:
         """Whether this is a town office, which decides what grid staff ask for."""
         return len(self.area) == TOWN_DIGITS
+
+    def check_office(self, why: str) -> None:
+        """Raise NotAllowedError, with the reason, when this is not a town office."""
+        if not self.is_office:
+            raise NotAllowedError(f"{self.username}: {why}")
 
 
 @contextmanager

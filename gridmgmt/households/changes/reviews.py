@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select, update
 
 from gridmgmt.calendar import china_today
-from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households.actor import Actor
 from gridmgmt.households.changes import scenes
 from gridmgmt.households.changes.models import Double, Kind, ReviewStatus, RosterReview
@@ -71,7 +71,7 @@ def reviews(engine: Engine, ring: KeyRing, actor: Actor) -> list[ReviewLine]:
 
     Raises NotAllowedError for grid staff.
     """
-    _check_office(actor)
+    actor.check_office("the town office decides who a row is")
     with writing_as(engine, actor) as connection:
         waiting = select(RosterReview).where(RosterReview.status == ReviewStatus.OPEN)
         rows = connection.execute(waiting.order_by(RosterReview.id).limit(MOST_LINES)).all()
@@ -100,7 +100,7 @@ def decide_review(
     NotFoundError
         When there is no such row in this town.
     """
-    _check_office(actor)
+    actor.check_office("the town office decides who a row is")
     if decision not in DECISIONS:
         raise InputError("decision", decision, " or ".join(DECISIONS))
     with writing_as(engine, actor) as connection:
@@ -340,11 +340,6 @@ def _side(ring: KeyRing, person: Any, read: Mapping[str, Any], field: str) -> Di
     else:
         was = said(field, getattr(person, column))
     return Difference(FIELD_NAMES[field], was, to)
-
-
-def _check_office(actor: Actor) -> None:
-    if not actor.is_office:
-        raise NotAllowedError(f"{actor.username}: the town office decides who a row is")
 
 
 def _close(connection: Connection, actor: Actor, review_id: int, decision: ReviewStatus) -> None:

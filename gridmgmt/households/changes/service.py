@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import IntegrityError
 
 from gridmgmt.calendar import china_today
-from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.changes import requests, scenes
 from gridmgmt.households.changes.models import ChangeStatus, Kind, RosterChange
@@ -76,7 +76,7 @@ def decide(
     NotFoundError
         When there is no such request in this area.
     """
-    _check_office(actor)
+    actor.check_office("the town office decides on changes")
     note = told("note", note)
     if not approve and not note:
         raise InputError("note", "nothing", "why it is refused")
@@ -140,11 +140,6 @@ def writing_as(engine: Engine, actor: Actor) -> Iterator[Connection]:
     except IntegrityError as why:
         rule = getattr(getattr(why.orig, "diag", None), "constraint_name", None)
         raise ConflictError(f"the roster has changed meanwhile ({rule})") from None
-
-
-def _check_office(actor: Actor) -> None:
-    if not actor.is_office:
-        raise NotAllowedError(f"{actor.username} asks for changes; the town office decides")
 
 
 def _announced(connection: Connection, actor: Actor, wanted: Wanted) -> tuple[Wanted, Home, int]:

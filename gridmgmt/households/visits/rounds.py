@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, text
 
 from gridmgmt.calendar import china_today
-from gridmgmt.errors import InputError, NotAllowedError, NotFoundError
+from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.visits import service, stops
 from gridmgmt.households.visits.criteria import Criteria, chosen
@@ -26,7 +26,7 @@ LONGEST_TITLE, LONGEST_MESSAGE = 40, 300
 
 def preview(engine: Engine, actor: Actor, criteria: Criteria, today: date | None = None) -> dict[str, int]:
     """Return how many households a round would see, by grid; as `begin` would choose them now."""
-    _check_office(actor)
+    actor.check_office("a town office begins rounds")
     criteria.check(actor)
     with on_roster(engine, actor) as connection:
         found = Counter(chosen(connection, criteria, today or china_today()).values())
@@ -43,7 +43,7 @@ def begin(
     Raises NotAllowedError for grid staff, InputError for a text, a day or criteria that are not allowed, or
     when they fit nobody.
     """
-    _check_office(actor)
+    actor.check_office("a town office begins rounds")
     day = today or china_today()
     criteria.check(actor)
     for field, words, longest in (("title", title, LONGEST_TITLE), ("message", message, LONGEST_MESSAGE)):
@@ -72,11 +72,6 @@ def begin(
             {"round": number, "households": households},
         )
     return int(number)
-
-
-def _check_office(actor: Actor) -> None:
-    if not actor.is_office:
-        raise NotAllowedError(f"{actor.username} is no town office and begins no round")
 
 
 # --- how rounds stand
