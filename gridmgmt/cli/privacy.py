@@ -9,7 +9,6 @@ from gridmgmt.cli.database import ready
 from gridmgmt.cli.printing import new_table, print_json, print_table
 from gridmgmt.cli.rights import rotate
 from gridmgmt.db.engine import AUDITOR
-from gridmgmt.errors import ConflictError
 from gridmgmt.households import rotation
 from gridmgmt.privacy import audit as log
 from gridmgmt.privacy.audit import Verified
@@ -103,8 +102,5 @@ def add(algorithm: str | None) -> None:
 def retire(kid: int) -> None:
     """Destroy a key that no stored value carries any more; refused while one does."""
     with ready() as engine:
-        left = rotation.counts(engine).get(kid, 0)
-    if left:
-        raise ConflictError(f"{left} values are sealed with key {kid}; first: gridmgmt keys rotate")
-    KeyRing.opened().retire(kid)
+        rotation.retire(engine, KeyRing.opened(), kid)
     click.echo(f"key {kid} is gone")

@@ -118,7 +118,7 @@ def retire(engine: Engine, ring: KeyRing, kid: int) -> None:
     """Destroy a key that no value stands under any more; ConflictError while one does."""
     left = counts(engine).get(kid, 0)
     if left:
-        raise ConflictError(f"{left} values are still sealed with key {kid}; run: gridmgmt keys rotate")
+        raise ConflictError(f"{left} values are sealed with key {kid}; first: gridmgmt keys rotate")
     ring.retire(kid)
 
 
@@ -145,9 +145,7 @@ class _Work:
         """Seal the next rows anew; return the last one's number, None when there is none."""
         with acting(self.engine, _ACTOR, "") as connection:
             # No history of a value that says the same; households and heads do not change.
-            connection.execute(
-                text("SELECT set_config('app.resealing', 'on', true), set_config('app.bulk', 'on', true)")
-            )
+            connection.execute(text("SET LOCAL app.bulk = 'reseal'"))
             rows = _locked(connection, place, self.ring.active, batch, after, passing_by)
             sealed = dict(self._sealed(place, rows))
             if sealed:

@@ -1,18 +1,17 @@
 -- What keeps the roster whole whoever writes it: people stand in the grid of their building, one head a household,
 -- what a row said before is kept, and nobody of the web writes without a line in the audit log.
--- Who writes many rows at once sets app.bulk ('on' for an import, 'place' for a redrawing) and sees to it itself.
+-- Who writes many rows at once sets app.bulk and sees to it itself: 'on' for an import, 'place' for a redrawing,
+-- 'reseal' for a rotation of keys.
 
 -- `role` is what SET ROLE said; current_user is the owner inside a function that has its owner's rights.
 CREATE OR REPLACE FUNCTION roster_in_bulk() RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(current_setting('app.bulk', true), '') <> '' AND current_setting('role') <> 'gridmgmt_roster'
 $$;
--- A redrawing of grids ('place') and a sealing anew under another key say of nobody anything else than before.
+-- A redrawing of grids and a rotation of keys say of nobody anything else than before.
 CREATE OR REPLACE FUNCTION roster_says_the_same() RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT (coalesce(current_setting('app.bulk', true), '') = 'place'
-        OR coalesce(current_setting('app.resealing', true), '') = 'on')
-        AND current_setting('role') <> 'gridmgmt_roster'
+    SELECT roster_in_bulk() AND current_setting('app.bulk', true) IN ('place', 'reseal')
 $$;
 
 CREATE OR REPLACE FUNCTION building_moves() RETURNS trigger
