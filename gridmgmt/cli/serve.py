@@ -70,9 +70,10 @@ def account() -> None:
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--name", default="", help="The name shown on the page.")
 @click.option("--area", help="Grid code (grid_worker) or town code (town_officer).")
+@click.option("--unit", help="Name of the department (department).")
 @click.password_option()
-def create(username: str, role: str, name: str, area: str | None, password: str) -> None:
+def create(username: str, role: str, name: str, area: str | None, unit: str | None, password: str) -> None:
     """Make an account; the password is asked for, never taken from the command line's history."""
     with ready() as engine:
-        made = identity.create_account(engine, username, password, role, name, area)
+        made = identity.create_account(engine, username, password, role, name, area, unit)
     click.echo(f"{made.username} ({made.role})")

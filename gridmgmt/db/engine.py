@@ -14,6 +14,7 @@ READER = "gridmgmt_reader"
 WRITER = "gridmgmt_writer"
 ROSTER = "gridmgmt_roster"
 AUDITOR = "gridmgmt_auditor"
+MATTERS = "gridmgmt_matters"
 
 
 def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> Engine:
@@ -37,15 +38,18 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
 
 
 @contextmanager
-def acting(engine: Engine, username: str, area: str) -> Iterator[Connection]:
-    """Give a transaction that knows who acts and in which area ('' for the whole city).
+def acting(engine: Engine, username: str, area: str, unit: str = "") -> Iterator[Connection]:
+    """Give a transaction that knows who acts, in which area ('' for the whole city), for which department.
 
-    Row policies read both, and the audit log says who; they end with the transaction, so that a pooled
+    Row policies read all three, and the audit log says who; they end with the transaction, so that a pooled
     connection carries nobody's rights to the next request.
     """
     with engine.begin() as connection:
-        statement = text("SELECT set_config('app.user', :user, true), set_config('app.area', :area, true)")
-        connection.execute(statement, {"user": username, "area": area})
+        statement = text(
+            "SELECT set_config('app.user', :user, true), set_config('app.area', :area, true),"
+            " set_config('app.unit', :unit, true)"
+        )
+        connection.execute(statement, {"user": username, "area": area, "unit": unit})
         yield connection
 
 

@@ -39,22 +39,30 @@ class Identity:
     display_name: str
     area: str | None
     stamp: str
+    unit: str | None = None
 
 
 def create_account(
-    engine: Engine, username: str, password: str, role: str, display_name: str, area: str | None = None
+    engine: Engine,
+    username: str,
+    password: str,
+    role: str,
+    display_name: str,
+    area: str | None = None,
+    unit: str | None = None,
 ) -> Identity:
     """Make an account and return who it is.
 
     Raises InputError for a field that is not allowed, ConflictError when the name is taken.
     """
-    chosen = _checked(username, password, role, area)
+    chosen = _checked(username, password, role, area, unit)
     row = {
         "username": username,
         "password_hash": _hasher.hash(password),
         "role": chosen.value,
         "display_name": display_name or username,
         "area": area,
+        "unit": unit,
     }
     with Session(engine) as session, session.begin():
         statement = insert(Account).values(row).on_conflict_do_nothing().returning(Account)
@@ -131,7 +139,7 @@ def accounts(engine: Engine) -> list[AccountLine]:
     return [AccountLine(r[0], r[1], Role(r[2]), r[3], r[4], r[5]) for r in rows]
 
 
-def _checked(username: str, password: str, role: str, area: str | None) -> Role:
+def _checked(username: str, password: str, role: str, area: str | None, unit: str | None) -> Role:
     if not _USERNAME.fullmatch(username):
         raise InputError("username", username, "2 to 64 letters, digits, or . _ @ -")
     if role not in {known.value for known in Role}:
@@ -141,6 +149,8 @@ def _checked(username: str, password: str, role: str, area: str | None) -> Role:
         raise InputError(
             "area", area, f"the code of the {'grid' if role == Role.GRID_WORKER else 'town'} it is bound to"
         )
+    if (Role(role) is Role.DEPARTMENT) != bool(unit):
+        raise InputError("unit", unit, "the department of an account of the role department, of no other")
     return Role(role)
 
 
@@ -165,4 +175,4 @@ def _decoy() -> str:
 
 def _identity(account: Account) -> Identity:
     stamp = hashlib.sha256(account.password_hash.encode()).hexdigest()[:16]
-    return Identity(account.username, Role(account.role), account.display_name, account.area, stamp)
+    return Identity(account.username, Role(account.role), account.display_name, account.area, stamp, account.unit)

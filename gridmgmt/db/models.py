@@ -23,6 +23,7 @@ class Role(StrEnum):
     PLANNER = "planner"
     AUDITOR = "auditor"
     ADMIN = "admin"
+    DEPARTMENT = "department"
 
 
 ROLE_NAMES = {
@@ -32,6 +33,7 @@ ROLE_NAMES = {
     Role.PLANNER: "规划",
     Role.AUDITOR: "审计",
     Role.ADMIN: "管理员",
+    Role.DEPARTMENT: "部门",
 }
 
 
@@ -42,7 +44,9 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 
 
 class Account(Base):
-    """A person who may sign in; `area` is the division or grid code that the account is bound to."""
+    """A person who may sign in; `area` is the division or grid code that the account is bound to, `unit` the
+    department.
+    """
 
     __tablename__ = "account"
     __table_args__ = (one_of("role", Role),)
@@ -52,6 +56,7 @@ class Account(Base):
     role: Mapped[str] = mapped_column(Text)
     display_name: Mapped[str] = mapped_column(Text)
     area: Mapped[str | None] = mapped_column(Text)
+    unit: Mapped[str | None] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
 

@@ -69,6 +69,23 @@ _PLACES = (
         "before = t.before || jsonb_strip_nulls("
         "jsonb_build_object('identity', CAST(u.identity AS text), 'phone', CAST(u.phone AS text)))",
     ),
+    # What matters hold sealed; by name, because the room of matters stands beside this one.
+    _Place(
+        "incident_party", "incident_party t", "t.salt",
+        {"name": ("t.name", "party_name"), "phone": ("t.phone", "party_phone")},
+        "name = u.name, phone = u.phone",
+    ),
+    _Place(
+        "mediation", "mediation t", "t.salt", {"agreement": ("t.agreement", "agreement")},
+        "agreement = u.agreement",
+    ),
+    _Place(
+        "mediation_session", "mediation_session t", "t.salt", {"minutes": ("t.minutes", "minutes")},
+        "minutes = u.minutes",
+    ),
+    _Place(
+        "webhook", "webhook t", "t.salt", {"secret": ("t.secret", "webhook_secret")}, "secret = u.secret"
+    ),
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,6 +31,17 @@ class Ledger(StrEnum):
 
 
 LEDGER_NAMES = {Ledger.SUGGESTION: "意见建议", Ledger.DEMAND: "利益诉求", Ledger.COMPLAINT: "投诉举报"}
+
+
+class Tier(StrEnum):
+    """三级: where a matter is handled and settled."""
+
+    VILLAGE = "village"
+    TOWN = "town"
+    CITY = "city"
+
+
+TIER_NAMES = {Tier.VILLAGE: "村社区", Tier.TOWN: "镇街", Tier.CITY: "市级"}
 
 
 class Status(StrEnum):
@@ -51,7 +63,11 @@ class Department(Base):
 
 
 class Category(Base):
-    """Two-level code list of matters: 大类 has no parent, 小类 has one. Loaded from a file."""
+    """Two-level code list of matters: 大类 has no parent, 小类 has one. Loaded from a file.
+
+    `days` are the working days in which one is to be answered, where the flow's own do not hold; `open` says
+    that matters of it lie in public space and may be shown to everybody, by place, day and kind.
+    """
 
     __tablename__ = "category"
 
@@ -59,6 +75,8 @@ class Category(Base):
     name: Mapped[str] = mapped_column(Text, index=True)
     parent: Mapped[str | None] = mapped_column(ForeignKey("category.code"), index=True)
     department: Mapped[str | None] = mapped_column(ForeignKey("department.name"))
+    days: Mapped[int | None]
+    open: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Channel(Base):
@@ -75,7 +93,8 @@ class Incident(Base):
 
     `digest` sums up the imported content, so that an import knows unchanged from updated. Uniqueness of
     (source, external_id) across years is kept by the importer, which takes a lock of its own: PostgreSQL's
-    unique constraints must hold the partition key.
+    unique constraints must hold the partition key. `village` follows the grid; without one it is what the
+    intake was told. How a matter is handled here stands in `incident_case`, under the same number.
     """
 
     __tablename__ = "incident"
@@ -84,6 +103,11 @@ class Incident(Base):
         UniqueConstraint("source", "external_id", "occurred_on"),
         Index("ix_incident_grid_id_occurred_on", "grid_id", "occurred_on"),
         Index("ix_incident_category_occurred_on", "category", "occurred_on"),
+        Index(
+            "ix_incident_village_reported_at", "village", "reported_at",
+            postgresql_ops={"village": "text_pattern_ops"},
+        ),
+        Index("ix_incident_reported_at", "reported_at"),
         one_of("ledger", Ledger),
         one_of("status", Status),
         {"postgresql_partition_by": "RANGE (occurred_on)"},
@@ -108,3 +132,6 @@ class Incident(Base):
     level: Mapped[str | None] = mapped_column(Text)
     satisfaction: Mapped[int | None] = mapped_column(SmallInteger)
     digest: Mapped[UUID]
+    village: Mapped[str | None] = mapped_column(Text)
+    due_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    closed_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -19,18 +19,28 @@ from gridmgmt.web import (
     download,
     effects,
     faults,
+    figures,
     files,
     grid,
+    intake,
+    interface,
+    keys,
     login,
+    matter_admin,
+    matters,
+    mediation,
     overview,
+    papers,
     plan,
     rights,
     roster,
     rounds,
+    say,
     seasonal,
     security,
     tasks,
     throttle,
+    units,
     visits,
 )
 from gridmgmt.web.areas import city_name
@@ -84,7 +94,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     throttle.install(app, chosen)
     for module in (
         files, login, overview, plan, seasonal, download, effects, grid, tasks, roster, changes, rights,
-        visits, rounds, admin, audit, data,
+        visits, rounds, admin, audit, data, matters, intake, units, say, mediation, papers, figures,
+        matter_admin, keys, interface,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     return app

@@ -33,6 +33,7 @@ WORKSPACES = {
     Role.PLANNER: "plan.home",
     Role.AUDITOR: "admin.audit",
     Role.ADMIN: "admin.home",
+    Role.DEPARTMENT: "units.ledger",
 }
 
 # What stands in a role's menu, in this order.

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from gridmgmt.config import Settings
 from gridmgmt.db.cluster import Cluster
-from gridmgmt.db.engine import AUDITOR, READER, ROSTER, WRITER, make_engine
+from gridmgmt.db.engine import AUDITOR, MATTERS, READER, ROSTER, WRITER, make_engine
 from gridmgmt.privacy.binding import bind
 from gridmgmt.privacy.keyring import KeyRing
 
@@ -21,7 +21,8 @@ RING = "gridmgmt.ring"
 class Databases:
     """`accounts` is the owner's, for `db.identity` and for publishing plans; `reader` cannot select personal
     tables; `writer` can besides write what it is granted, in the area that it names (`db.engine.acting`).
-    `roster` sees and writes the people of that area; `auditor` reads the audit log and nothing else.
+    `roster` sees and writes the people of that area; `auditor` reads the audit log and nothing else;
+    `matters` handles matters of that area, or of a department.
     """
 
     accounts: Engine
@@ -29,10 +30,11 @@ class Databases:
     writer: Engine
     roster: Engine
     auditor: Engine
+    matters: Engine
 
     def dispose(self, *, close: bool = True) -> None:
         """Forget the pooled connections, and close them unless they belong to another process."""
-        for engine in (self.accounts, self.reader, self.writer, self.roster, self.auditor):
+        for engine in (self.accounts, self.reader, self.writer, self.roster, self.auditor, self.matters):
             engine.dispose(close=close)
 
 
@@ -43,7 +45,7 @@ def open_databases(settings: Settings) -> Databases:
     forgets them without closing what still belongs to the parent.
     """
     url = settings.database_url or Cluster(settings.home).url()
-    roles = (None, READER, WRITER, ROSTER, AUDITOR)
+    roles = (None, READER, WRITER, ROSTER, AUDITOR, MATTERS)
     databases = Databases(*(make_engine(url, role=role, pooled=True) for role in roles))
     known = weakref.ref(databases)
 
@@ -80,6 +82,11 @@ def roster() -> Engine:
 def auditor() -> Engine:
     """Return the auditor's engine of the application that answers this request."""
     return databases().auditor
+
+
+def matters() -> Engine:
+    """Return the engine of those who handle matters, of the application that answers this request."""
+    return databases().matters
 
 
 def ring() -> KeyRing:

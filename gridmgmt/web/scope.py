@@ -8,6 +8,7 @@ from flask_login import current_user
 
 from gridmgmt.db.models import Role
 from gridmgmt.households.actor import Actor
+from gridmgmt.incidents.actor import Actor as MatterActor
 
 WHOLE_CITY = ""
 # Who sees the roster, each of the own area.
@@ -36,3 +37,10 @@ def listed_areas() -> list[str] | None:
 def actor() -> Actor:
     """Return the signed-in person as one who acts on the roster, in the own area."""
     return Actor(current_user.who.username, own_area())
+
+
+def matter_actor() -> MatterActor:
+    """Return the signed-in person as one who acts on matters: in the own area, or for the own department."""
+    who = current_user.who
+    area = WHOLE_CITY if who.role is Role.DEPARTMENT else own_area()
+    return MatterActor(who.username, who.role, area, who.unit or "")

@@ -113,10 +113,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A write through the role of the web stands on a line of the audit log in the same transaction.
+-- A write of personal data through a role of the web stands on a line of the audit log in the same transaction.
 CREATE OR REPLACE FUNCTION roster_audited() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('role') = 'gridmgmt_roster' AND NOT audited() THEN
+    IF current_setting('role') IN ('gridmgmt_roster', 'gridmgmt_matters') AND NOT audited() THEN
         RAISE '% is not written without a line in the audit log', TG_TABLE_NAME
             USING ERRCODE = 'insufficient_privilege';
     END IF;

@@ -94,6 +94,7 @@ def test_the_nightly_job_finds_its_periods_and_no_others() -> None:
         "roster_review",
         "roster_export",
         "roster_change",
+        "incident_party",
     )
     assert set(register.periods()) == set(wanted)
     assert isinstance(register.retention("visit.note"), Period)

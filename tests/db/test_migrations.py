@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -25,7 +26,7 @@ def load_all_models() -> None:
 
 
 def is_ours(_object: object, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:
-    partition = kind == "table" and reflected and str(name).startswith("incident_")
+    partition = kind == "table" and reflected and re.fullmatch(r"incident_\d{4}", str(name))
     return not partition and name != "spatial_ref_sys"
 
 

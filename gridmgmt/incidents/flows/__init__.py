@@ -1,0 +1,1 @@
+"""Flows of handling as data: steps, limits, moves."""

@@ -1,0 +1,1 @@
+"""Handling of matters: cases, steps, hands, visits."""

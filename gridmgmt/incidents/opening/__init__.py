@@ -1,0 +1,1 @@
+"""What programs of others read and write: keys, Open311, bulk data, webhooks."""

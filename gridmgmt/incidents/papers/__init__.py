@@ -1,0 +1,1 @@
+"""Papers of a matter as DOCX and PDF."""

@@ -1,0 +1,1 @@
+"""Who a matter is about, and what was attached to it."""

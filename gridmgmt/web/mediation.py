@@ -1,0 +1,5 @@
+"""Mediation, deliberation and meetings."""
+
+from flask import Blueprint
+
+pages = Blueprint("mediation", __name__)

@@ -1,0 +1,5 @@
+"""Papers of matters and meetings."""
+
+from flask import Blueprint
+
+pages = Blueprint("papers", __name__)
