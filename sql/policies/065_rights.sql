@@ -41,3 +41,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION roster_access(integer, integer) FROM public;
 GRANT EXECUTE ON FUNCTION roster_access(integer, integer) TO gridmgmt_roster;
+
+-- The matters in which somebody of the roster stands by telephone, for the copy that this person may ask for. The
+-- town office alone may ask, of its own people.
+CREATE OR REPLACE FUNCTION matters_of_person(who integer)
+RETURNS TABLE (number text, told_at timestamptz, category text, part text, status text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT c.number, i.reported_at, k.name, a.part, i.status
+    FROM person p JOIN incident_party a ON a.phone_index = p.phone_index
+    JOIN incident_case c ON c.id = a.case_id JOIN incident i ON i.id = c.id JOIN category k ON k.code = i.category
+    WHERE p.id = who AND roster_office() AND p.grid_id = ANY (roster_grids()) ORDER BY i.reported_at
+$$;
+REVOKE ALL ON FUNCTION matters_of_person(integer) FROM public;
+GRANT EXECUTE ON FUNCTION matters_of_person(integer) TO gridmgmt_roster;

@@ -56,6 +56,8 @@ _REVIEWS = {
     ReviewStatus.OPEN: "待核对", ReviewStatus.SAME: "是同一人", ReviewStatus.MOVED: "已迁来",
     ReviewStatus.OTHER: "是另一人", ReviewStatus.DROPPED: "未采用",
 }  # fmt: skip
+_PARTS = {"complainant": "诉求人", "respondent": "对方", "other": "其他有关人员"}
+_STATES = {"open": "办理中", "closed": "已办结"}
 # Field of a row -> its name; of the history and of requests.
 FIELD_NAMES = {
     "name": "姓名", "relation": "与户主关系", "birth_on": "出生日期", "sex": "性别",
@@ -146,6 +148,7 @@ def _parts(connection: Connection, ring: KeyRing, who: Subject) -> tuple[Part, .
         _visits(connection, ring, who, own),
         _rounds(connection, who),
         _reviews(connection, who),
+        _matters(connection, who),
         _access(connection, who),
     )
 
@@ -284,6 +287,16 @@ def _reviews(connection: Connection, who: Subject) -> Part:
     return Part("reviews", "待核对的导入行", ("时间", "文件", "行", "为什么", "结果"), tuple(
         (_moment(row.made_at), row.file, str(row.row_number), _DOUBLES[Double(row.kind)],
          _REVIEWS[ReviewStatus(row.status)])
+        for row in rows
+    ), note)  # fmt: skip
+
+
+def _matters(connection: Connection, who: Subject) -> Part:
+    # The room of matters stands beside this one; the database's function is the door between them.
+    rows = _rows(connection, "SELECT * FROM matters_of_person(:person)", who)
+    note = "按登记的电话找到，同用一个电话的人的诉求也在内。" if rows else ""
+    return Part("matters", "诉求", ("时间", "受理编号", "类别", "身份", "状态"), tuple(
+        (_moment(row.told_at), row.number, row.category, _PARTS[row.part], _STATES[row.status])
         for row in rows
     ), note)  # fmt: skip
 
