@@ -213,12 +213,21 @@ def make_logins(engine: Engine) -> list[tuple[Role, str, str]]:
                 )
             ).one()
         )
+        unit = connection.execute(
+            text("""
+            SELECT department FROM category WHERE department IS NOT NULL
+            GROUP BY department ORDER BY count(*) DESC, department LIMIT 1
+            """)
+        ).scalar_one()
     areas = {Role.GRID_WORKER: grid, Role.TOWN_OFFICER: town}
+    units = {Role.DEPARTMENT: unit}
     logins = []
     for role in Role:
         password = secrets.token_hex(5)
         try:
-            identity.create_account(engine, role, password, role, ROLE_NAMES[role], areas.get(role))
+            identity.create_account(
+                engine, role, password, role, ROLE_NAMES[role], areas.get(role), units.get(role)
+            )
         except ConflictError:  # from an earlier demo: the printed password counts
             identity.set_password(engine, role, password)
         logins.append((role, role.value, password))

@@ -91,9 +91,11 @@ def _make_accounts(engine: Engine) -> None:
     latest = "SELECT area FROM seasonal_item WHERE level = 'grid' ORDER BY end_on DESC, area LIMIT 1"
     with engine.connect() as connection:
         grid = connection.execute(text(latest)).scalar_one()
+        unit = connection.execute(text("SELECT min(name) FROM department")).scalar_one()
     areas = {Role.GRID_WORKER: grid, Role.TOWN_OFFICER: grid[:9]}
     for role in Role:
-        identity.create_account(engine, role.value, PASSWORD, role, ROLE_NAMES[role], areas.get(role))
+        own = unit if role is Role.DEPARTMENT else None
+        identity.create_account(engine, role.value, PASSWORD, role, ROLE_NAMES[role], areas.get(role), own)
 
 
 @pytest.fixture(scope="session")

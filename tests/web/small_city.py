@@ -24,6 +24,7 @@ MINE, NEIGHBOUR, FEW, HOSTILE = GRIDS[0], GRIDS[1], GRIDS[3], GRIDS[8]
 HOSTILE_NAME = "<script>alert(1)</script>{{ 7 * 7 }}"
 PASSWORD = "right horse battery"
 AREAS = {Role.GRID_WORKER: MINE, Role.TOWN_OFFICER: TOWN_1}
+UNITS = {Role.DEPARTMENT: "城管局"}
 WEST, NORTH, SIDE = 114.0, 33.0, 0.01
 # Somewhere else on the globe: a city must not be tied to one place.
 ST_LOUIS = (-90.25, 38.65)
@@ -40,7 +41,9 @@ def build(engine: Engine, corner: tuple[float, float] = (WEST, NORTH)) -> None:
         _households(connection)
         _analysis(connection)
     for role in Role:
-        identity.create_account(engine, role.value, PASSWORD, role, f"{role}的人", AREAS.get(role))
+        identity.create_account(
+            engine, role.value, PASSWORD, role, f"{role}的人", AREAS.get(role), UNITS.get(role)
+        )
 
 
 def _territory(connection: Connection, corner: tuple[float, float]) -> None:
