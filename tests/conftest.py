@@ -14,6 +14,8 @@ from sqlalchemy import Engine
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
+from gridmgmt.incidents import holidays
+from gridmgmt.incidents.flows import stored as flows
 
 # A busy machine is slow now and then; that is no failure of the property under test.
 hypothesis.settings.register_profile("gridmgmt", deadline=None)
@@ -47,10 +49,12 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def template(cluster: Cluster) -> str:
-    """The name of an empty database at the newest schema."""
+    """The name of an empty database at the newest schema, with the packaged flows and holidays."""
     create_database(cluster.url("postgres"), TEMPLATE)
     engine = make_engine(cluster.url(TEMPLATE))
     migrations.up(engine)
+    flows.install(engine)
+    holidays.install(engine)
     engine.dispose()
     return TEMPLATE
 

@@ -69,9 +69,14 @@ def db() -> None:
 
 @db.command("up")
 def up() -> None:
-    """Bring the database to this version's schema; safe to repeat."""
+    """Bring the database to this version's schema, with its flows and holidays; safe to repeat."""
+    from gridmgmt.incidents import holidays
+    from gridmgmt.incidents.flows import stored as flows
+
     with opened() as engine:
         migrations.up(engine)
+        flows.install(engine)
+        holidays.install(engine)
         click.echo(f"schema at {migrations.status(engine).current}")
 
 

@@ -1,12 +1,11 @@
-"""Takes in a matter that somebody was told of at a visit, without any name or number of a person."""
+"""What a matter may say and be filed under: words without a number of a person, a category of the list."""
 
 import re
 import unicodedata
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from gridmgmt.errors import InputError, NotFoundError
+from gridmgmt.errors import InputError
 from gridmgmt.privacy import numbers
 
 LONGEST_TEXT = 500
@@ -84,23 +83,3 @@ def leaves(connection: Connection, area: str) -> list[tuple[str, str, str | None
         {"area": area},
     )
     return [(code, name, above) for code, name, above in rows]
-
-
-def record(connection: Connection, key: UUID, category: str, words: str) -> int:
-    """Write the matter of a visit, known by the visit's key, and return its number; twice is once.
-
-    `connection` acts as the role `gridmgmt_writer` (`db.engine.acting`) for who made the visit. Place, grid
-    and moment are those of the visit.
-
-    Raises InputError as `check_words` and `leaf` do, NotFoundError when the actor has made no such visit.
-    """
-    check_words(words)
-    leaf(connection, category)
-    summary = " ".join(words.split())[:TITLE_LENGTH]
-    number = connection.execute(
-        text("SELECT visit_matter(:key, :category, :summary, :words)"),
-        {"key": key, "category": category, "summary": summary, "words": words.strip()},
-    ).scalar_one()
-    if number is None:
-        raise NotFoundError("no such visit here")
-    return int(number)

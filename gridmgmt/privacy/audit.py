@@ -18,6 +18,8 @@ NAMES = {
     "person.copy": "提供本人信息副本", "person.correct": "更正本人信息", "person.restrict": "限制使用",
     "person.erase": "删除本人信息", "person.access": "查询谁看过本人信息", "roster.retention": "到期清理",
     "keys.rotate": "更换密钥", "import.roster": "导入名册",
+    "party.add": "登记当事人", "party.reveal": "查看当事人", "party.erase": "删除当事人",
+    "mediation.write": "记录调解", "mediation.read": "查看调解记录", "paper.make": "出具文书",
 }  # fmt: skip
 FAULT_NAMES = {
     "changed": "内容被改动", "missing before": "之前缺了记录", "missing at the end": "末尾缺了记录",

@@ -26,7 +26,6 @@ from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from gridmgmt.calendar import china_today
-from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError, NotFoundError
 from gridmgmt.grids.codes import DIGITS
@@ -35,11 +34,12 @@ from gridmgmt.households.visits import rounds, service, stored, surveys
 from gridmgmt.households.visits.models import OUTCOME_NAMES, PURPOSE_NAMES, Outcome, Purpose
 from gridmgmt.households.visits.service import Seen
 from gridmgmt.incidents import intake
+from gridmgmt.incidents.handling.intake import Told, take_in
 from gridmgmt.web import assets, survey_drawing
 from gridmgmt.web.access import allow, public
 from gridmgmt.web.areas import Territory, territory
-from gridmgmt.web.databases import reader, ring, roster, writer
-from gridmgmt.web.scope import STAFF, actor, own_area
+from gridmgmt.web.databases import matters, reader, ring, roster
+from gridmgmt.web.scope import STAFF, actor, matter_actor, own_area
 
 pages = Blueprint("visits", __name__)
 
@@ -186,8 +186,18 @@ def keep(sent: Mapping[str, str]) -> None:
             intake.leaf(connection, category)
     service.record(roster(), ring(), actor(), _seen(key, sent, category if told else None))
     if told:
-        with acting(writer(), current_user.who.username, own_area()) as connection:
-            intake.record(connection, key, category, words)
+        _take_in(key, category, words)
+
+
+def _take_in(key: UUID, category: str, words: str) -> None:
+    """Write the matter of a visit, once under the visit's key, where and when the visit was."""
+    with on_roster(roster(), actor()) as connection:
+        scene = stored.scene(connection, key)
+    told = Told(
+        category, words, channel="grid_round", lon=scene.lon, lat=scene.lat, address=scene.address,
+        occurred_at=scene.visited_at, source="visit",
+    )  # fmt: skip
+    take_in(matters(), None, matter_actor(), told, key)
 
 
 def _close_stop(key: UUID, sent: Mapping[str, str]) -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from gridmgmt.calendar import china_today
-from gridmgmt.db.engine import READER, WRITER, acting, make_engine
+from gridmgmt.db.engine import READER, make_engine
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.households.actor import Actor, on_roster
 from gridmgmt.households.visits import rounds, service, stored, surveys
@@ -182,45 +182,15 @@ def test_the_notebook_holds_the_visits_of_its_days_and_notes_the_reading(
     assert _lines(engine)[3:] == ["visit.list"] * 3
 
 
-def test_a_matter_is_written_once_where_and_when_the_visit_was(
-    engine: Engine, roster: Engine, world: World, role: Callable[[str], Engine]
-) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO category VALUES ('01', '环境', NULL, NULL), ('0101', '噪声', '01', NULL)")
-        )
-    seen = _seen(world, purpose=Purpose.MATTER, matter="0101", visited_at=NOW - timedelta(days=2))
+def test_a_visits_scene_is_told_to_whoever_made_it_and_nobody_else(roster: Engine, world: World) -> None:
+    seen = _seen(world, purpose=Purpose.MATTER, visited_at=NOW - timedelta(days=2))
     service.record(roster, world.ring, CHIEF, seen)
-    writer = role(WRITER)
-
-    def tell(actor: Actor, key: UUID, category: str, words: str) -> int:
-        with acting(writer, actor.username, actor.area) as connection:
-            return intake.record(connection, key, category, words)
-
-    assert tell(CHIEF, seen.key, "0101", "夜里有人唱歌") == tell(CHIEF, seen.key, "0101", "夜里有人唱歌")
-    with engine.connect() as connection:
-        (row,) = connection.execute(
-            text(
-                "SELECT i.source, c.name AS channel, i.occurred_at, i.grid_id, i.address, i.status,"
-                " ST_X(i.geom) AS x"
-                " FROM incident i JOIN channel c ON c.code = i.channel"
-            )
-        )
-    assert row.occurred_at == seen.visited_at
-    assert row.grid_id == world.grid["own"]
-    assert (row.source, row.channel, row.address, row.status, row.x) == (
-        "visit", "网格排查", "春天路1号", "open", 114.003,
-    )  # fmt: skip
-    for actor, key, category, words, error in (
-        (SIBLING_CHIEF, seen.key, "0101", "噪声", NotFoundError),
-        (CHIEF, uuid4(), "0101", "噪声", NotFoundError),
-        (CHIEF, seen.key, "01", "噪声", InputError),
-        (CHIEF, seen.key, "0101", "找１５４ 0000-0001", InputError),
-    ):
-        with pytest.raises(error):
-            tell(actor, key, category, words)
-    with pytest.raises(ProgrammingError), acting(writer, "own chief", GRID_OWN) as connection:
-        connection.execute(text("INSERT INTO incident (source) VALUES ('visit')"))
+    with on_roster(roster, CHIEF) as connection:
+        scene = stored.scene(connection, seen.key)
+    assert (scene.lon, scene.address, scene.visited_at) == (114.003, "春天路1号", seen.visited_at)
+    for actor, key in ((SIBLING_CHIEF, seen.key), (OFFICE, seen.key), (CHIEF, uuid4())):
+        with on_roster(roster, actor) as connection, pytest.raises(NotFoundError):
+            stored.scene(connection, key)
 
 
 @pytest.mark.parametrize(

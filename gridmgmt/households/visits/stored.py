@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
 from gridmgmt.calendar import CHINA
+from gridmgmt.errors import NotFoundError
 from gridmgmt.households.visits.models import OUTCOME_NAMES, PURPOSE_NAMES, Outcome, Purpose
 from gridmgmt.privacy.cipher import unseal
 from gridmgmt.privacy.keyring import KeyRing
@@ -43,6 +45,31 @@ class VisitLine:
     @property
     def day(self) -> date:
         return self.visited_at.astimezone(CHINA).date()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where and when a visit was: degrees, the building's address, the moment."""
+
+    lon: float
+    lat: float
+    address: str
+    visited_at: datetime
+
+
+def scene(connection: Connection, key: UUID) -> Scene:
+    """Return where and when the actor's own visit was; NotFoundError when there is none under the key."""
+    row = connection.execute(
+        text("""
+        SELECT ST_X(b.geom), ST_Y(b.geom), b.address, v.visited_at
+        FROM visit v JOIN dwelling d ON d.id = v.dwelling_id JOIN building b ON b.id = d.building_id
+        WHERE v.key = :key AND v.made_by = current_setting('app.user', true)
+        """),
+        {"key": key},
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("no such visit here")
+    return Scene(*row)
 
 
 _LINES = """

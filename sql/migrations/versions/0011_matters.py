@@ -44,6 +44,7 @@ def _accounts(*roles: str) -> None:
 
 def _incidents() -> None:
     op.execute("""
+    DROP FUNCTION IF EXISTS visit_matter(uuid, text, text, text);
     ALTER TABLE incident ADD COLUMN village text, ADD COLUMN due_at timestamptz, ADD COLUMN closed_at timestamptz;
     ALTER TABLE category ADD COLUMN days integer CONSTRAINT ck_category_days CHECK (days > 0),
         ADD COLUMN open boolean NOT NULL DEFAULT false;
