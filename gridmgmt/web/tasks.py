@@ -21,9 +21,10 @@ from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError
 from gridmgmt.grids.codes import DIGITS
+from gridmgmt.importing import kept, pictures
 from gridmgmt.seasonal import stored as seasonal_list
 from gridmgmt.seasonal.stored import Item
-from gridmgmt.seasonal.tasks import photos, service, stored
+from gridmgmt.seasonal.tasks import service, stored
 from gridmgmt.seasonal.tasks.service import Actor, Outcome
 from gridmgmt.seasonal.tasks.stored import Task, YearOfTasks
 from gridmgmt.web import seasonal
@@ -38,7 +39,7 @@ OFFICES = (Role.TOWN_OFFICER, Role.COMMAND)
 EVERYBODY = (Role.GRID_WORKER, *OFFICES)
 PAGE = 60
 SOON = timedelta(days=14)
-# What a report may carry; a photo above photos.LARGEST_FILE is refused by name, not as a broken request.
+# What a report may carry; a photo above pictures.LARGEST_FILE is refused by name, not as a broken request.
 LARGEST_REPORT = 24 << 20
 REASONS = ("无人在家", "需部门支持", "问题已消失", "天气不允许", "居民不同意", "其他")
 FILTERS = ("state", "area", "category", "q")
@@ -288,7 +289,7 @@ def close(number: int) -> Any:
             number,
             outcome,
             photo=picture.sha256 if picture else None,
-            keep_photo=lambda: photos.keep(_folder(), picture) if picture else None,
+            keep_photo=lambda: _keep(picture) if picture else None,
         )
     except InputError as why:
         return _task_page(number, REFUSED.get(why.field, "")), why.http_status
@@ -317,11 +318,15 @@ def _day(field: str) -> date | None:
         raise InputError(field, found, "a date") from why
 
 
-def _photo() -> photos.Photo | None:
+def _photo() -> pictures.Photo | None:
     sent = request.files.get("photo")
     if sent is None or not sent.filename:
         return None
-    return photos.prepare(sent.read(photos.LARGEST_FILE + 1))
+    return pictures.prepare(sent.read(pictures.LARGEST_FILE + 1))
+
+
+def _keep(picture: pictures.Photo) -> None:
+    kept.keep(_folder(), picture.sha256, pictures.ENDING, picture.data)
 
 
 def _folder() -> Path:
@@ -365,7 +370,7 @@ def photo(number: int) -> Response:
     """A photo, to whoever may see its task; a browser asks each time whether it still may."""
     with own_tasks() as connection:
         sha256 = stored.photo(connection, number)
-    response = Response(photos.read(_folder(), sha256), mimetype="image/jpeg")
+    response = Response(kept.read(_folder(), sha256, pictures.ENDING), mimetype="image/jpeg")
     response.set_etag(sha256)
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("Cookie")

@@ -16,9 +16,10 @@ from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import READER, WRITER, acting, make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from gridmgmt.importing import kept, pictures
 from gridmgmt.importing.mapping import load_mapping
 from gridmgmt.seasonal import stored as seasonal
-from gridmgmt.seasonal.tasks import photos, service, stored
+from gridmgmt.seasonal.tasks import service, stored
 from gridmgmt.seasonal.tasks.importer import import_tasks
 from gridmgmt.seasonal.tasks.service import Actor, Outcome
 
@@ -320,14 +321,14 @@ def _jpeg(size: tuple[int, int] = (3000, 2000)) -> bytes:
 def test_a_photo_keeps_its_pixels_and_loses_all_else(tmp_path: Path) -> None:
     given = _jpeg()
     assert b"a maker" in given
-    photo = photos.prepare(given)
-    photos.keep(tmp_path, photo)
+    photo = pictures.prepare(given)
+    kept.keep(tmp_path, photo.sha256, pictures.ENDING, photo.data)
     [path] = tmp_path.rglob("*.jpg")
     assert (path.stem, path.read_bytes()) == (photo.sha256, photo.data)
-    kept = Image.open(io.BytesIO(photo.data))
-    assert kept.size == (1067, 1600)  # turned upright, then shrunk
-    assert dict(kept.getexif()) == {}
-    assert set(kept.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    shown = Image.open(io.BytesIO(photo.data))
+    assert shown.size == (1067, 1600)  # turned upright, then shrunk
+    assert dict(shown.getexif()) == {}
+    assert set(shown.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
     assert b"a maker" not in photo.data
     assert b"Exif" not in photo.data
 
@@ -345,13 +346,13 @@ def _png(size: tuple[int, int]) -> bytes:
         lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         lambda: b"",
         lambda: _png((12_000, 12_000)),
-        lambda: b"\xff\xd8" + b"\0" * photos.LARGEST_FILE,
+        lambda: b"\xff\xd8" + b"\0" * pictures.LARGEST_FILE,
     ],
     ids=["cut short", "another kind", "empty", "unpacks to gigabytes", "above 8 MB"],
 )
 def test_a_broken_or_huge_picture_is_refused(make: Callable[[], bytes]) -> None:
     with pytest.raises(InputError, match=r"photo: .* up to 8 MB and 50 megapixels"):
-        photos.prepare(make())
+        pictures.prepare(make())
 
 
 def test_a_photo_of_a_refused_report_is_not_kept(city: Engine, writer: Engine) -> None:
