@@ -175,4 +175,6 @@ def _decoy() -> str:
 
 def _identity(account: Account) -> Identity:
     stamp = hashlib.sha256(account.password_hash.encode()).hexdigest()[:16]
-    return Identity(account.username, Role(account.role), account.display_name, account.area, stamp, account.unit)
+    return Identity(
+        account.username, Role(account.role), account.display_name, account.area, stamp, account.unit
+    )

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import NotAllowedError
 from gridmgmt.incidents.flows.flow import Who
-from gridmgmt.incidents.models import Tier
+from gridmgmt.incidents.terms import Tier
 
 RESIDENT = "resident"
 CLOCK = "clock"
@@ -45,6 +45,15 @@ class Actor:
         """Raise NotAllowedError unless this is the office that has a matter of this level."""
         if self.acts_as(level) is not Who.OFFICE:
             raise NotAllowedError(f"{self.username} is not the office of a matter at {level} level")
+
+
+@contextmanager
+def everywhere(connection: Connection, actor: Actor) -> Iterator[None]:
+    """Let a transaction reach the whole city for a moment: what goes along with a matter of here."""
+    for_area = text("SELECT set_config('app.area', :area, true)")
+    connection.execute(for_area, {"area": ""})
+    yield
+    connection.execute(for_area, {"area": actor.area})
 
 
 @contextmanager

@@ -27,6 +27,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2100
 LONGEST_RUN, MOST_DAYS = 31, 120
 _KINDS = {"off": DayKind.OFF, "work": DayKind.WORK, "休": DayKind.OFF, "班": DayKind.WORK}
 _COLUMNS = ("day", "kind", "name")
+_NAMED, _PLAIN = f"节日名称 1 至 {LONGEST_NAME} 个字", "日期应写作 2027-02-06，不加引号"
 
 
 @dataclass(frozen=True, order=True)
@@ -40,11 +41,12 @@ class Day:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row of a file that is not allowed, what was found there and what is allowed."""
+    """A row of a file that is not allowed, what was found and what is allowed, and the same in Chinese."""
 
     row: str
     found: object
     allowed: str
+    wrong: str = "文件读不出来或格式不对"
 
     def __str__(self) -> str:
         return f"{self.row}: found {self.found!r}, allowed: {self.allowed}"
@@ -77,25 +79,30 @@ def check(year: int, days: Sequence[Day]) -> None:
     """Raise InputError unless these may be a year's days: each once, of that year, weekends if worked."""
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise InputError("year", year, f"{FIRST_YEAR} to {LAST_YEAR}")
-    for entry in days:
-        if entry.day.year != year:
-            raise InputError("day", entry.day.isoformat(), f"a day of {year}")
-    bad = next(_together(days), None)
+    for each in days:
+        if each.day.year != year:
+            raise InputError("day", each.day.isoformat(), f"a day of {year}")
+    bad = list(_together(days))
     if bad:
-        raise InputError(bad.row, bad.found, bad.allowed)
+        raise HolidayError(str(year), bad)
 
 
 def _together(days: Sequence[Day]) -> Iterator[BadRow]:
     """Give what is wrong with days of which each is right by itself."""
     seen: set[date] = set()
-    for entry in days:
-        if entry.day in seen:
-            yield BadRow(entry.day.isoformat(), "the same day again", "each day once")
-        if entry.kind is DayKind.WORK and entry.day.weekday() < 5:
-            yield BadRow(entry.day.isoformat(), "a weekday worked", "a Saturday or Sunday that is worked")
-        seen.add(entry.day)
+    for each in days:
+        if each.day in seen:
+            yield BadRow(each.day.isoformat(), "the same day again", "each day once", "这一天写了两次")
+        if each.kind is DayKind.WORK and each.day.weekday() < 5:
+            yield BadRow(
+                each.day.isoformat(),
+                "a weekday worked",
+                "a weekend day that is worked",
+                "调休上班的应是周六或周日",
+            )
+        seen.add(each.day)
     if len(days) > MOST_DAYS * len({day.year for day in seen}):
-        yield BadRow("file", f"{len(days)} days", f"up to {MOST_DAYS} days a year")
+        yield BadRow("file", f"{len(days)} days", f"up to {MOST_DAYS} days a year", "天数太多")
 
 
 def _from_csv(words: str) -> Iterator[Day | BadRow]:
@@ -112,13 +119,13 @@ def entry(row: str, day: str | None, kind: str | None, name: str | None) -> Day 
     try:
         found = date.fromisoformat((day or "").strip())
     except ValueError:
-        return BadRow(f"{row}, day", day, "a day such as 2027-02-06")
+        return BadRow(f"{row}, day", day, "a day such as 2027-02-06", "日期应写作 2027-02-06")
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        return BadRow(f"{row}, day", day, f"a day of {FIRST_YEAR} to {LAST_YEAR}")
+        return BadRow(f"{row}, day", day, f"a day of {FIRST_YEAR} to {LAST_YEAR}", "年份不对")
     if (kind or "").strip() not in _KINDS:
-        return BadRow(f"{row}, kind", kind, ", ".join(_KINDS))
+        return BadRow(f"{row}, kind", kind, ", ".join(_KINDS), "应为 休 或 班")
     if not _is_name(name):
-        return BadRow(f"{row}, name", name, f"a name of 1 to {LONGEST_NAME} characters")
+        return BadRow(f"{row}, name", name, f"a name of 1 to {LONGEST_NAME} characters", _NAMED)
     return Day(found, _KINDS[str(kind).strip()], str(name).strip())
 
 
@@ -150,13 +157,15 @@ def _holiday(row: str, raw: Any) -> Iterator[Day | BadRow]:
     last: Any = raw.get("to")
     work: Any = raw.get("work", [])
     if not _is_name(name):
-        yield BadRow(f"{row}, name", name, f"a name of 1 to {LONGEST_NAME} characters")
+        yield BadRow(f"{row}, name", name, f"a name of 1 to {LONGEST_NAME} characters", _NAMED)
     elif not (_is_day(first) and _is_day(last)):
-        yield BadRow(f"{row}, from and to", f"{first} and {last}", "days such as 2027-02-06, without quotes")
+        yield BadRow(
+            f"{row}, from and to", f"{first} and {last}", "days such as 2027-02-06, without quotes", _PLAIN
+        )
     elif not 0 <= (last - first).days < LONGEST_RUN:
-        yield BadRow(f"{row}, to", str(last), f"from {first} on, up to {LONGEST_RUN} days")
+        yield BadRow(f"{row}, to", str(last), f"from {first} on, up to {LONGEST_RUN} days", "起止日期不对")
     elif not isinstance(work, list) or not all(map(_is_day, work)):
-        yield BadRow(f"{row}, work", work, "a list of days")
+        yield BadRow(f"{row}, work", work, "a list of days", _PLAIN)
     else:
         for n in range((last - first).days + 1):
             yield Day(first + timedelta(days=n), DayKind.OFF, str(name))
@@ -178,7 +187,7 @@ def working_days(connection: Connection) -> WorkingDays:
 
 def packaged() -> WorkingDays:
     """Return the working days of the packaged table, for who has no database."""
-    return _working_days((entry.day, entry.kind) for entry in packaged_days())
+    return _working_days((each.day, each.kind) for each in packaged_days())
 
 
 def packaged_days() -> list[Day]:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gridmgmt.db.base import Base, geometry
 from gridmgmt.db.models import Timestamp, one_of
-from gridmgmt.incidents.terms import LEDGER_NAMES, STATUS_NAMES, TIER_NAMES, Ledger, Status, Tier  # noqa: F401
+from gridmgmt.incidents.terms import Ledger, Status
 
 
 class Department(Base):
@@ -72,7 +72,9 @@ class Incident(Base):
         Index("ix_incident_grid_id_occurred_on", "grid_id", "occurred_on"),
         Index("ix_incident_category_occurred_on", "category", "occurred_on"),
         Index(
-            "ix_incident_village_reported_at", "village", "reported_at",
+            "ix_incident_village_reported_at",
+            "village",
+            "reported_at",
             postgresql_ops={"village": "text_pattern_ops"},
         ),
         Index("ix_incident_reported_at", "reported_at"),

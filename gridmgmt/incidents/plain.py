@@ -12,7 +12,7 @@ _LINES = "\r\n\u2028\u2029\x85"
 
 
 def plain(text: str) -> str:
-    """Return a text in one normal form, of one line or many, without controls and marks of direction.
+    r"""Return a text in one normal form, of one line or many, without controls and marks of direction.
 
     >>> plain("路灯\u202e坏了\u200b，\x00三天"), plain("𠮷\ud800")
     ('路灯坏了，三天', '𠮷')

@@ -94,6 +94,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM incident_hand WHERE case_id = number AND unit = current_setting('app.unit', true)
         AND (NOT now_only OR status IN ('asked', 'accepted', 'answered', 'returned')))
 $$;
+-- How many mediations somebody of the talent pool has, wherever they are.
+CREATE OR REPLACE FUNCTION mediator_load(number integer) RETURNS integer
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT count(*)::integer FROM mediation_mediator l JOIN mediation o ON o.id = l.mediation_id
+    WHERE l.mediator_id = number AND o.status = 'open'
+$$;
+REVOKE ALL ON FUNCTION mediator_load(integer) FROM public;
 REVOKE ALL ON FUNCTION matter_followed(bytea) FROM public;
 REVOKE ALL ON FUNCTION matter_in_hand(bigint, boolean) FROM public;
 

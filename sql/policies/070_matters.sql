@@ -13,6 +13,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM gridmgmt_matters;
 GRANT gridmgmt_reader TO gridmgmt_matters;
 GRANT EXECUTE ON FUNCTION audit(text, text, integer[], integer, text, jsonb) TO gridmgmt_matters;
 GRANT EXECUTE ON FUNCTION matter_followed(bytea) TO gridmgmt_matters;
+GRANT EXECUTE ON FUNCTION mediator_load(integer) TO gridmgmt_matters;
 GRANT EXECUTE ON FUNCTION matter_in_hand(bigint, boolean) TO gridmgmt_matters;
 GRANT USAGE ON SEQUENCE incident_number, matter_paper_number TO gridmgmt_matters;
 
@@ -42,7 +43,7 @@ GRANT INSERT (case_id, n, at, who, act, from_stage, to_stage, unit, due_at, note
     TO gridmgmt_matters;
 GRANT UPDATE (ledger, category, title, text, address, geom, grid_id, village, status, stage, level, satisfaction,
     due_at, closed_at) ON incident TO gridmgmt_matters;
-GRANT UPDATE (stage, stage_since, next_due_at, level, settled_level, open, answer, suspended_at, supervised_at,
+GRANT UPDATE (stage, stage_since, step_due_at, next_due_at, level, settled_level, open, answer, suspended_at, supervised_at,
     escalated_at, reopened, duplicate_of, follow_hash, version) ON incident_case TO gridmgmt_matters;
 GRANT UPDATE (status, due_at, accepted_at, accepted_by, answered_at, answered_by, answer, reason, verified_at,
     verified_by) ON incident_hand TO gridmgmt_matters;

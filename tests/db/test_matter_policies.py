@@ -38,13 +38,13 @@ NOBODY = Actor("", None, "")
 ODD = Actor("odd", Role.TOWN_OFFICER, "99")
 SOMEBODY = (PartyTold(PartyPart.COMPLAINANT, "王小明", "15400000001"),)
 
-# Matters: a in the own grid, with the urban management; b beside it, taken back from them; c in the town's other
-# village; d in the other town; e without a place, at the centre.
+# Matters: a in the own grid, with the urban management; b beside it, taken back from them; c in the town's
+# other village; d in the other town; e without a place, at the centre.
 CASES = {
     WORKER: "a", OFFICE: "abc", CENTRE: "abcde", DEPARTMENT: "ab", OTHER_OFFICE: "d", OTHER_WORKER: "d",
     OTHER_DEPARTMENT: "", NEIGHBOUR: "ab", NOBODY: "", ODD: "",
 }  # fmt: skip
-# Who people are: the own staff, the department that has the matter now, the centre at city level; no resident.
+# Who people are: the own staff, the department that has the matter now, the centre at city level.
 PARTIES = {**CASES, CENTRE: "e", DEPARTMENT: "a", NEIGHBOUR: ""}
 OWN_AREA = {**dict.fromkeys(CASES, ""), WORKER: "", OFFICE: "m", CENTRE: "mn", OTHER_OFFICE: "n"}
 AGENDA = {**dict.fromkeys(CASES, ""), OFFICE: "a", CENTRE: "ad", OTHER_OFFICE: "d"}
@@ -107,7 +107,8 @@ VALUES (:case, 's', 'photo', 'image/jpeg', 'n', 1, 'x')
 """
 MEETINGS = f"""
 WITH m AS (INSERT INTO matter_meeting (id, area, title, place, held_at, status, made_by)
-    VALUES (1, '{TOWN_OWN}', 't', 'p', now(), 'planned', 'x'), (2, '{TOWN_OTHER}', 't', 'p', now(), 'planned', 'x'))
+    VALUES (1, '{TOWN_OWN}', 't', 'p', now(), 'planned', 'x'),
+        (2, '{TOWN_OTHER}', 't', 'p', now(), 'planned', 'x'))
 INSERT INTO matter_meeting_item VALUES (1, :a), (2, :d)
 """
 
@@ -138,7 +139,8 @@ def test_a_policy_that_is_opened_is_noticed(engine: Engine, world: tuple[World, 
         policies = connection.execute(
             text("""
             SELECT tablename, policyname FROM pg_policies WHERE 'gridmgmt_matters' = ANY (roles)
-                AND cmd IN ('SELECT', 'ALL') AND tablename NOT IN ('mediator', 'incident_key', 'mediation_mediator')
+                AND cmd IN ('SELECT', 'ALL')
+                AND tablename NOT IN ('mediator', 'incident_key', 'mediation_mediator')
                 AND policyname <> 'matters_writes'
             """)
         ).all()
@@ -191,7 +193,8 @@ def test_nobody_writes_into_anothers_matter_nor_in_anothers_name(
     for statement in (
         "UPDATE incident_step SET note = 'x'", "DELETE FROM incident_step", "DELETE FROM incident_case",
         "DELETE FROM incident", "UPDATE incident_case SET number = 'x'", "SELECT * FROM person",
-        "SELECT * FROM api_key", "SELECT * FROM webhook", "INSERT INTO holiday VALUES ('2030-01-01', 'off', 'x')",
+        "SELECT * FROM api_key", "SELECT * FROM webhook",
+        "INSERT INTO holiday VALUES ('2030-01-01', 'off', 'x')",
     ):  # fmt: skip
         assert "permission denied" in refused(here, CENTRE, statement), statement
 
@@ -207,8 +210,9 @@ def test_maps_analysis_and_roster_reach_no_party_and_no_words(
 ) -> None:
     own = make_engine(engine.url.render_as_string(hide_password=False), role=role)
     for statement in (
-        "SELECT * FROM incident_party", "SELECT minutes FROM mediation_session", "SELECT note FROM incident_step",
-        "SELECT answer FROM incident_case", "SELECT text FROM incident", "SELECT follow_hash FROM incident_case",
+        "SELECT * FROM incident_party", "SELECT minutes FROM mediation_session",
+        "SELECT note FROM incident_step", "SELECT answer FROM incident_case", "SELECT text FROM incident",
+        "SELECT follow_hash FROM incident_case",
         "SELECT sha256 FROM incident_attachment", "SELECT * FROM matter_followed('x')",
     ):  # fmt: skip
         with pytest.raises(DBAPIError, match="permission denied"), acting(own, "x", "") as connection:

@@ -1,21 +1,19 @@
 """Reads a flow from a TOML file, and says everything that is wrong with it.
 
-A flow file is data that a city writes; a matter must never hang in it. So beside names and types it is
-checked that every step is reached, and that from every one a final step is reached by moves of an office
-alone (a matter without a place has no grid, and departments act on their own lines, not on the flow).
+Keys, names and types are looked at here, what they come to together in `standing`.
 docs/methods/handling.md has the format.
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from gridmgmt.errors import FileError
 from gridmgmt.incidents.flows.flow import Flow, Guard, Limit, Move, Need, Step, Who
+from gridmgmt.incidents.flows.standing import MOVERS, Fault, Wrong, standing
 
 LONGEST_NAME = 20
 MOST_STEPS = 60
@@ -28,23 +26,7 @@ _FLOW_KEYS = (
 )  # fmt: skip
 _STEP_KEYS = ("code", "name", "days", "hours", "final", "move")
 _MOVE_KEYS = ("to", "says", "who", "needs", "guards")
-# Departments accept and answer what is in their hands; the flow is moved by those who answer for the matter.
-_MOVERS = (Who.OFFICE, Who.GRID)
 _NAMED = f"a name of 1 to {LONGEST_NAME} characters"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong at one place of a flow: the step ('' for the flow itself), the key, found and allowed."""
-
-    step: str
-    key: str
-    found: object
-    allowed: str
-
-    def __str__(self) -> str:
-        where = f"step {self.step}, {self.key}" if self.step else self.key
-        return f"{where}: found {self.found!r}, allowed: {self.allowed}"
 
 
 class FlowError(FileError):
@@ -61,23 +43,27 @@ class FlowError(FileError):
 def read(text: str, file: str) -> Flow:
     """Return the flow in a TOML text; FlowError, which names `file`, with everything that is wrong."""
     if len(text) > LARGEST_FILE:
-        raise FlowError(file, [Fault("", "file", f"{len(text)} characters", f"up to {LARGEST_FILE}")])
+        raise FlowError(file, [_whole(f"{len(text)} characters", f"up to {LARGEST_FILE}")])
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FlowError(file, [Fault("", "file", str(error), "TOML in UTF-8")]) from error
+        raise FlowError(file, [_whole(str(error), "TOML in UTF-8")]) from error
     flow, found = _flow(raw)
     if not found:
-        found = list(_standing(flow))
+        found = list(standing(flow))
     if found:
         raise FlowError(file, found)
     return flow
 
 
+def _whole(found: str, allowed: str) -> Fault:
+    return Fault("", "file", found, allowed, Wrong.FILE)
+
+
 def faults(flow: Flow) -> list[str]:
     """Return what is wrong with a flow, in words; nothing for one that may be used."""
     again, found = _flow(as_json(flow))
-    return [str(fault) for fault in found or _standing(again)]
+    return [str(fault) for fault in found or standing(again)]
 
 
 def as_json(flow: Flow) -> dict[str, Any]:
@@ -149,10 +135,10 @@ class _Keys:
         if not isinstance(raw, dict):
             self.fault("table", raw, f"a table of {', '.join(allowed)}")
         for key in sorted(set(self._raw) - set(allowed)):
-            self.fault(key, self._raw[key], f"no such key; there are {', '.join(allowed)}")
+            self.fault(key, self._raw[key], f"no such key; there are {', '.join(allowed)}", Wrong.UNKNOWN)
 
-    def fault(self, key: str, value: object, allowed: str) -> None:
-        self._found.append(Fault(self._step, key, value, allowed))
+    def fault(self, key: str, value: object, allowed: str, wrong: Wrong = Wrong.VALUE) -> None:
+        self._found.append(Fault(self._step, key, value, allowed, wrong))
 
     def code(self, key: str) -> str:
         value = self._raw.get(key)
@@ -228,7 +214,7 @@ def _step(row: int, raw: object, found: list[Fault]) -> Step:
         keys.number("hours", 1, LONGEST_HOURS) if keys.has("hours") else 0,
     )
     if limit.days and limit.hours:
-        keys.fault("hours", limit.hours, "days or hours, not both")
+        keys.fault("hours", limit.hours, "days or hours, not both", Wrong.LIMIT)
     moves = tuple(_move(str(code or f"number {row}"), entry, found) for entry in keys.tables("move"))
     return Step(keys.code("code"), keys.name("name"), limit, keys.yes("final"), moves)
 
@@ -238,129 +224,12 @@ def _move(step: str, raw: object, found: list[Fault]) -> Move:
     move = Move(
         to=keys.code("to"),
         says=keys.name("says"),
-        who=keys.words("who", Who, _MOVERS),
+        who=keys.words("who", Who, MOVERS),
         needs=keys.words("needs", Need, tuple(Need)),
         guards=keys.words("guards", Guard, tuple(Guard)),
     )
     if not move.who:
-        keys.fault("who", [], f"somebody who may make the move to {move.to}: {', '.join(_MOVERS)}")
+        keys.fault(
+            "who", [], f"somebody who may make the move to {move.to}: {', '.join(MOVERS)}", Wrong.NOBODY
+        )
     return move
-
-
-# --- whether it stands as a whole
-
-
-def _standing(flow: Flow) -> Iterator[Fault]:
-    """Give what is wrong with a flow whose every key is right by itself."""
-    by_itself = [*_doubled(flow), *_references(flow), *_limits(flow)]
-    yield from by_itself
-    if not by_itself:
-        yield from _ways(flow)
-
-
-def _doubled(flow: Flow) -> Iterator[Fault]:
-    for key in ("code", "name"):
-        seen: set[str] = set()
-        for step in flow.steps:
-            value = getattr(step, key)
-            if value in seen:
-                yield Fault(step.code, key, value, f"a {key} that no other step has")
-            seen.add(value)
-    for step in flow.steps:
-        targets = [move.to for move in step.moves]
-        for to in sorted({to for to in targets if targets.count(to) > 1}):
-            yield Fault(step.code, "to", to, "one move to a step")
-
-
-def _references(flow: Flow) -> Iterator[Fault]:
-    known = {step.code for step in flow.steps}
-    going = [step.code for step in flow.steps if not step.final]
-    for key in ("begins", "reopens_at"):
-        if getattr(flow, key) not in going:
-            yield Fault("", key, getattr(flow, key), f"a step that is not final: {', '.join(going)}")
-    if len(going) == len(flow.steps):
-        yield Fault("", "final", "none", "at least one final step")
-    for step in flow.steps:
-        for move in step.moves:
-            others = known - {step.code}
-            if move.to not in others:
-                yield Fault(step.code, "to", move.to, f"another step: {', '.join(sorted(others))}")
-
-
-def _limits(flow: Flow) -> Iterator[Fault]:
-    for step in flow.steps:
-        if step.final and step.limit.is_set:
-            yield Fault(step.code, "limit", _said(step.limit), "none in a final step")
-        if step.final and step.moves:
-            yield Fault(step.code, "move", f"to {step.moves[0].to}", "no move out of a final step")
-        if not step.final and not step.limit.is_set:
-            yield Fault(step.code, "limit", "none", "days or hours")
-        if step.limit.days > flow.days:
-            yield Fault(step.code, "days", step.limit.days, f"at most the flow's {flow.days}")
-
-
-def _said(limit: Limit) -> str:
-    return f"{limit.hours} hours" if limit.hours else f"{limit.days} days"
-
-
-# A matter stands at a step, with or without an answer written for the resident.
-_State = tuple[str, bool]
-
-
-def _ways(flow: Flow) -> Iterator[Fault]:
-    """Give the steps that are never reached, and those from which an office reaches no end."""
-    begins = {(flow.begins, False), (flow.reopens_at, False)}
-    steps = {step.code: {move.to for move in step.moves} for step in flow.steps}
-    led_to = _spread({code for code, _ in begins}, steps)
-    for step in flow.steps:
-        if step.code not in led_to:
-            yield Fault(step.code, "code", step.code, "a step that is reached from the first one")
-    ways = {state: _next(flow, state, _MOVERS) for state in _states(flow)}
-    ending = _ending(flow)
-    stuck = {code for code, _ in _spread(begins, ways) - ending}
-    for step in flow.steps:
-        if step.code in stuck:
-            # With an answer it would go on: then it is the guard, not the way, that holds the matter.
-            guarded = (step.code, True) in ending
-            found = _NO_ANSWER if guarded else _NO_WAY
-            yield Fault(step.code, "move", found, "a way to a final step that an office can go")
-
-
-_NO_ANSWER = "no answer is asked for on the way to a move that is guarded by one"
-_NO_WAY = "no final step is reached by moves of the office"
-
-
-def _states(flow: Flow) -> list[_State]:
-    return [(step.code, answered) for step in flow.steps for answered in (False, True)]
-
-
-def _next(flow: Flow, state: _State, movers: Collection[Who]) -> set[_State]:
-    code, answered = state
-    found = set()
-    for move in flow.step(code).moves:
-        after = answered or Need.ANSWER in move.needs
-        if move.who & set(movers) and (after or Guard.ANSWERED not in move.guards):
-            found.add((move.to, after))
-    return found
-
-
-def _ending(flow: Flow) -> set[_State]:
-    """Return the states from which an office reaches a final step."""
-    before: dict[_State, set[_State]] = {state: set() for state in _states(flow)}
-    for state in before:
-        for after in _next(flow, state, (Who.OFFICE,)):
-            before[after].add(state)
-    return _spread({state for state in before if flow.step(state[0]).final}, before)
-
-
-_Place = TypeVar("_Place", bound=Hashable)
-
-
-def _spread(begins: Collection[_Place], ways: Mapping[_Place, Collection[_Place]]) -> set[_Place]:
-    """Return all places that are reached from some, those included."""
-    reached, waiting = set(begins), list(begins)
-    while waiting:
-        fresh = set(ways[waiting.pop()]) - reached
-        reached |= fresh
-        waiting += fresh
-    return reached

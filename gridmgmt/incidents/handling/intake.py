@@ -5,7 +5,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,11 +21,13 @@ from gridmgmt.incidents.actor import Actor
 from gridmgmt.incidents.flows import stored as flows
 from gridmgmt.incidents.flows.flow import Limit
 from gridmgmt.incidents.handling.models import IncidentCase, IncidentKey
-from gridmgmt.incidents.handling.work import first_step, grid_at, moment_of
+from gridmgmt.incidents.handling.work import first_step, grid_at, moment_of, nearer
 from gridmgmt.incidents.intake import TITLE_LENGTH, check_words, leaf
-from gridmgmt.incidents.models import Category, Channel, Incident, Ledger, Status, Tier
+from gridmgmt.incidents.models import Category, Channel, Incident
 from gridmgmt.incidents.parties import service as parties
 from gridmgmt.incidents.parties.told import PartyTold
+from gridmgmt.incidents.plain import plain, plain_line
+from gridmgmt.incidents.terms import Ledger, Status, Tier
 from gridmgmt.privacy.keyring import KeyRing
 
 DEFAULT_FLOW = "nine_steps"
@@ -39,8 +41,8 @@ LONGEST_ADDRESS = 200
 class Told:
     """What somebody told: kind, words, channel, and where.
 
-    A place is a point in CGCS2000 degrees; without one a village may be named, or nothing when only the
-    centre can find out. `follow` asks for a secret link to the matter.
+    A place is a point in CGCS2000 degrees; without one `village` may name a village or a grid, or nothing
+    when only the centre can find out. `follow` asks for a secret link to the matter.
     """
 
     category: str
@@ -102,14 +104,17 @@ def take_in(
     Raises InputError naming the field that is not allowed, ConflictError when the key was used for something
     else.
     """
+    told = replace(
+        told, words=plain(told.words), title=plain_line(told.title), address=plain_line(told.address)
+    )
     with acting(engine, actor.username, actor.area, actor.unit) as connection:
-        place = _place(connection, told, actor)
+        place, leader = _place(connection, told, actor), _leader(connection, told.duplicate_of)
     with acting(engine, actor.username, place.area) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7))"), {"key": str(key)})
         before = _before(connection, key, told)
         if before:
             return before
-        return _write(connection, ring, actor, told, key, place, attach, now or moment_of(connection))
+        return _write(connection, ring, actor, told, key, place, leader, attach, now or moment_of(connection))
 
 
 def _place(connection: Connection, told: Told, actor: Actor) -> Place:
@@ -123,15 +128,26 @@ def _place(connection: Connection, told: Told, actor: Actor) -> Place:
             raise InputError("place", f"{told.lon:.5f}, {told.lat:.5f}", "a place inside a grid of the city")
         return Place(grid.id, grid.village, grid.code15)
     if told.village:
-        known = connection.execute(
-            text("SELECT code FROM division WHERE code = :code AND level = 'village'"), {"code": told.village}
-        ).scalar_one_or_none()
-        if known is None:
-            raise InputError("village", told.village, "the code of a village or community")
-        return Place(None, told.village, told.village)
+        return _named(connection, told.village)
     if actor.role is not Role.COMMAND:
         raise InputError("place", "nothing", "a place, or the village")
     return Place(None, None, "")
+
+
+def _named(connection: Connection, code: str) -> Place:
+    """Return the village or the grid in force that a code names."""
+    row = connection.execute(
+        text("""
+        SELECT CAST(NULL AS integer) AS id, code AS village FROM division
+        WHERE code = :code AND level = 'village'
+        UNION ALL
+        SELECT id, village FROM grid WHERE code15 = :code AND kind = 'base' AND valid_to IS NULL
+        """),
+        {"code": code},
+    ).one_or_none()
+    if row is None:
+        raise InputError("village", code, "the code of a village, community or grid")
+    return Place(row.id, row.village, code)
 
 
 def _before(connection: Connection, key: UUID, told: Told) -> Taken | None:
@@ -154,6 +170,7 @@ def _write(
     told: Told,
     key: UUID,
     place: Place,
+    leader: int | None,
     attach: Callable[[Connection, int], None] | None,
     now: datetime,
 ) -> Taken:
@@ -165,7 +182,7 @@ def _write(
     category = connection.execute(select(Category.days).where(Category.code == told.category)).one()
     due_at = days.after(now, Limit(days=category.days or flow.days))
     level = _level(actor, place)
-    number = next_number(connection)
+    number = next_number(connection, now)
     begins = flow.step(flow.begins)
     case_id = connection.execute(
         insert(Incident)
@@ -177,12 +194,13 @@ def _write(
         .returning(Incident.id)
     ).scalar_one()  # fmt: skip
     token = secrets.token_urlsafe(24) if told.follow else None
-    ends = [due_at, *([days.after(now, begins.limit)] if begins.limit.is_set else [])]
+    step_due_at = days.after(now, begins.limit) if begins.limit.is_set else None
     connection.execute(
         insert(IncidentCase).values(
             id=case_id, number=number, flow_id=flows.active_id(connection, told.flow), stage=begins.code,
-            stage_since=now, opened_at=now, next_due_at=min(ends), level=level, version=1,
-            duplicate_of=_leader(connection, told.duplicate_of),
+            stage_since=now, opened_at=now, step_due_at=step_due_at,
+            next_due_at=nearer(step_due_at, due_at), level=level, version=1,
+            duplicate_of=leader,
             follow_hash=follow_hash(token) if token else None,
         )
     )  # fmt: skip
@@ -259,16 +277,10 @@ def _remember(connection: Connection, actor: Actor, key: UUID, case_id: int, tol
     )
 
 
-def next_number(connection: Connection) -> str:
+def next_number(connection: Connection, now: datetime) -> str:
     """Return the next reference number: the day in China and five digits that do not repeat within it."""
-    return str(
-        connection.execute(
-            text("""
-            SELECT to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDD')
-                || lpad((nextval('incident_number') % 100000)::text, 5, '0')
-            """)
-        ).scalar_one()
-    )
+    serial = connection.execute(text("SELECT nextval('incident_number') % 100000")).scalar_one()
+    return f"{now.astimezone(CHINA):%Y%m%d}{serial:05d}"
 
 
 def follow_hash(token: str) -> bytes:

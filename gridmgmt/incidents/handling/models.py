@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gridmgmt.db.base import Base
 from gridmgmt.db.models import NOW, Timestamp, one_of
-from gridmgmt.incidents.models import Tier
+from gridmgmt.incidents.terms import Tier
 
 
 class DayKind(StrEnum):
@@ -107,7 +107,7 @@ class IncidentCase(Base):
     """How a matter is handled here; `id` is the incident's. `version` is the number of its steps.
 
     `village` and `grid_id` follow the incident (triggers), `stage` is a step of its flow, `next_due_at` the
-    nearer of the step's and the matter's limit. `settled_level` stays empty until it is closed.
+    nearer of `step_due_at` and the matter's limit. `settled_level` stays empty until it is closed.
     """
 
     __tablename__ = "incident_case"
@@ -120,6 +120,10 @@ class IncidentCase(Base):
         ),
         Index("ix_incident_case_next_due_at", "next_due_at", postgresql_where=text("open")),
         Index("ix_incident_case_grid_id", "grid_id", postgresql_where=text("open")),
+        Index(
+            "ix_incident_case_duplicate_of", "duplicate_of",
+            postgresql_where=text("duplicate_of IS NOT NULL"),
+        ),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -127,6 +131,7 @@ class IncidentCase(Base):
     flow_id: Mapped[int] = mapped_column(ForeignKey("incident_flow.id"))
     stage: Mapped[str] = mapped_column(Text)
     stage_since: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    step_due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     next_due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     village: Mapped[str | None] = mapped_column(Text)
     grid_id: Mapped[int | None]

@@ -1,6 +1,7 @@
 """What may be done with a matter now, and by whom: the same questions for the acts and for their buttons."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
@@ -11,7 +12,7 @@ from gridmgmt.incidents.handling.acts import Act
 from gridmgmt.incidents.handling.models import IncidentStep
 from gridmgmt.incidents.handling.visits import was_visited
 from gridmgmt.incidents.handling.work import Work, on_case
-from gridmgmt.incidents.models import Tier
+from gridmgmt.incidents.terms import Tier
 
 UP = {Tier.VILLAGE: Tier.TOWN, Tier.TOWN: Tier.CITY}
 DOWN = {above: below for below, above in UP.items()}
@@ -32,6 +33,19 @@ def times(work: Work, act: Act) -> int:
     """Return how often something was done with the matter."""
     statement = select(func.count()).where(IncidentStep.case_id == work.case.id, IncidentStep.act == act)
     return int(work.connection.scalar(statement) or 0)
+
+
+def since_begun(work: Work) -> tuple[datetime, int]:
+    """Return from when the limit of the whole counts, and the working days by which it was put off since."""
+    steps = select(IncidentStep.n, IncidentStep.at).where(IncidentStep.case_id == work.case.id)
+    begun = steps.where(IncidentStep.act.in_((Act.TAKE_IN, Act.REOPEN))).order_by(IncidentStep.n.desc())
+    n, at = work.connection.execute(begun.limit(1)).one()
+    put_off = select(func.sum(IncidentStep.detail["days"].as_integer())).where(
+        IncidentStep.case_id == work.case.id,
+        IncidentStep.n > n,
+        IncidentStep.act.in_((Act.EXTEND, Act.RESUME)),
+    )
+    return at, int(work.connection.scalar(put_off) or 0)
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,24 @@ a field. `now` is the server's clock unless given.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, select
+from sqlalchemy import Engine, exists, select
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError
-from gridmgmt.incidents.actor import RESIDENT, Actor
-from gridmgmt.incidents.flows.flow import Move, Need, Who
+from gridmgmt.incidents.actor import RESIDENT, Actor, everywhere
+from gridmgmt.incidents.flows.flow import Guard, Move, Need, Who
 from gridmgmt.incidents.handling import hands, visits
 from gridmgmt.incidents.handling.acts import Act
 from gridmgmt.incidents.handling.intake import found_case
 from gridmgmt.incidents.handling.models import IncidentCase, VisitKind
-from gridmgmt.incidents.handling.rules import DOWN, MOST_EXTENSIONS, UP, times, unmet
+from gridmgmt.incidents.handling.rules import DOWN, MOST_EXTENSIONS, UP, since_begun, times, unmet
 from gridmgmt.incidents.handling.visits import VisitTold
-from gridmgmt.incidents.handling.work import Work, grid_at, held, on_case, required
+from gridmgmt.incidents.handling.work import Work, grid_at, held, nearer, on_case, required
 from gridmgmt.incidents.intake import check_words, leaf
-from gridmgmt.incidents.models import Ledger, Status, Tier
+from gridmgmt.incidents.terms import Ledger, Status, Tier
 
 LONGEST_EXTENSION = 30
 
@@ -56,13 +56,15 @@ def move(
             hands.write(work, units, note, None)
         if Need.ANSWER in chosen.needs:
             check_words(required("answer", answer))
-        if Need.VISIT in chosen.needs and visit is None:
-            raise InputError("visit", "nothing", "a return visit")
-        if visit and visits.write(work, visit):
+        if Need.VISIT in chosen.needs and (visit is None or visit.kind is not VisitKind.RETURN):
+            raise InputError("visit", visit and visit.kind.value, "a return visit")
+        dissatisfied = bool(visit and visits.write(work, visit))
+        if dissatisfied or (Guard.VISITED in chosen.guards and visits.was_dissatisfied(work)):
             return _reopen(work, "回访不满意", Act.REOPEN)
-        _check_guards(work, chosen, bool(answer.strip()))
+        told = answer if Need.ANSWER in chosen.needs else ""
+        _check_guards(work, chosen, bool(told.strip()))
         if work.flow.step(to).final:
-            return _close(work, to, note, answer)
+            return _close(work, to, note, told)
         columns = work.entering(to, work.incident.due_at)
         if Need.ANSWER in chosen.needs:
             columns["answer"] = answer.strip()
@@ -91,10 +93,11 @@ def _close(work: Work, to: str, note: str, answer: str) -> int:
         raise ConflictError(f"matter {work.case.number} is still in the hands of {work.hands[0].unit}")
     version = _closed(work, to, Act.MOVE, note, answer)
     along = select(IncidentCase.id).where(IncidentCase.duplicate_of == work.case.id, IncidentCase.open)
-    for number in work.connection.scalars(along.order_by(IncidentCase.id)).all():
-        other = held(work.connection, work.actor, number, now=work.now)
-        final = next(step.code for step in other.flow.steps if step.final)
-        _closed(other, final, Act.LINK, "", work.case.answer or "", {"with": work.case.number})
+    with everywhere(work.connection, work.actor):
+        for number in work.connection.scalars(along.order_by(IncidentCase.id)).all():
+            other = held(work.connection, work.actor, number, now=work.now)
+            final = next(step.code for step in other.flow.steps if step.final)
+            _closed(other, final, Act.LINK, "", work.case.answer or "", {"with": work.case.number})
     return version
 
 
@@ -102,7 +105,8 @@ def _closed(
     work: Work, to: str, act: Act, note: str, answer: str, detail: dict[str, Any] | None = None
 ) -> int:
     columns = {
-        "stage": to, "stage_since": work.now, "next_due_at": None, "open": False, "suspended_at": None,
+        "stage": to, "stage_since": work.now, "step_due_at": None, "next_due_at": None,
+        "open": False, "suspended_at": None,
         "supervised_at": None, "escalated_at": None, "settled_level": work.case.level,
         **({"answer": answer.strip()} if answer.strip() else {}),
     }  # fmt: skip
@@ -286,16 +290,19 @@ def resume(
         if not work.case.open or not work.case.suspended_at:
             raise ConflictError(f"matter {work.case.number} is not suspended")
         stood = max(0, work.days.between(work.case.suspended_at, work.now))
-        return _later(work, Act.RESUME, stood, "", {"suspended_at": None})
+        pause = work.now - work.case.suspended_at
+        return _later(work, Act.RESUME, stood, "", {"suspended_at": None}, pause)
 
 
-def _later(work: Work, act: Act, days: int, note: str, columns: dict[str, Any]) -> int:
-    """Move the limits of a case by working days."""
-    moved = {
-        "next_due_at": work.case.next_due_at and work.days.plus(work.case.next_due_at, days),
-        "escalated_at": None,
-    }
-    due_at = work.incident.due_at and work.days.plus(work.incident.due_at, days)
+def _later(
+    work: Work, act: Act, days: int, note: str, columns: dict[str, Any], pause: timedelta | None = None
+) -> int:
+    """Move the limits of a case by working days; a step by the hour, after a pause, by how long that was."""
+    step, whole = work.case.step_due_at, work.incident.due_at
+    due_at = whole and work.days.plus(whole, days)
+    if step:
+        step = step + pause if pause and work.step.limit.hours else work.days.plus(step, days)
+    moved = {"step_due_at": step, "next_due_at": nearer(step, due_at), "escalated_at": None}
     return work.write(
         act,
         note=note,
@@ -329,16 +336,17 @@ def link(
             return work.write(Act.LINK, detail={"with": None}, case={"duplicate_of": None})
         other = found_case(work.connection, other_id)
         leader = other.duplicate_of or other.id
-        if leader == case_id or _leads(work.connection, case_id):
+        if leader == case_id or _leads(work, case_id):
             raise InputError(
                 "duplicate_of", other.number, "another matter, from one that none goes along with"
             )
         return work.write(Act.LINK, detail={"with": other.number}, case={"duplicate_of": leader})
 
 
-def _leads(connection: Connection, case_id: int) -> bool:
+def _leads(work: Work, case_id: int) -> bool:
     along = exists().where(IncidentCase.duplicate_of == case_id, IncidentCase.open)
-    return bool(connection.scalar(select(along)))
+    with everywhere(work.connection, work.actor):
+        return bool(work.connection.scalar(select(along)))
 
 
 def note(
@@ -372,7 +380,8 @@ def correct(
 ) -> int:
     """Correct category, ledger, place or address of an open matter; what is None stays.
 
-    Another category brings its own limit, counted from when the matter was told. A place outside the actor's
+    Another category brings its own limit, counted from when the matter was told or last reopened, and put off
+    by as many working days as the old one was. A place outside the actor's
     area is refused: the matter is raised to the city, which may move it anywhere.
     """
     with on_case(engine, actor, case_id, version, now) as work:
@@ -382,7 +391,8 @@ def correct(
         if not shown:
             raise InputError("category", "nothing", "at least one thing to correct")
         detail = {"fields": sorted(set(shown) - {"village", "due_at"}), "category": category}
-        return work.write(Act.CORRECT, detail=detail, incident=shown)
+        case = {"next_due_at": nearer(work.case.step_due_at, shown["due_at"])} if "due_at" in shown else None
+        return work.write(Act.CORRECT, detail=detail, case=case, incident=shown)
 
 
 def _corrected(
@@ -396,7 +406,8 @@ def _corrected(
     shown: dict[str, Any] = {}
     if category and category != work.incident.category:
         leaf(work.connection, category)
-        due_at = work.days.after(work.incident.reported_at, work.limit_of(category))
+        begun, days = since_begun(work)
+        due_at = work.days.plus(work.days.after(begun, work.limit_of(category)), days)
         shown |= {"category": category, "due_at": due_at}
     if ledger:
         if ledger not in set(Ledger):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import ColumnElement, exists, func, insert, select
 
 from gridmgmt.errors import InputError
 from gridmgmt.incidents.actor import RESIDENT
@@ -51,16 +51,29 @@ def write(work: Work, told: VisitTold) -> bool:
 
 def was_visited(work: Work) -> bool:
     """Say whether a return visit was made since the matter was taken in or last reopened."""
-    last = select(func.max(IncidentStep.at)).where(
+    found = exists().where(*_return_visits(work))
+    return bool(work.connection.scalar(select(found)))
+
+
+def was_dissatisfied(work: Work) -> bool:
+    """Say whether who was last asked since then, and said how satisfied they are, was not."""
+    told = IncidentStep.detail["satisfaction"].as_integer()
+    last = select(told).where(*_return_visits(work), told.is_not(None)).order_by(IncidentStep.n.desc())
+    found = work.connection.scalar(last.limit(1))
+    return found is not None and found <= work.flow.dissatisfied_at_most
+
+
+def _return_visits(work: Work) -> tuple[ColumnElement[bool], ...]:
+    # By the order of the steps: the visit that reopened a matter is of the same moment as the reopening.
+    reopened = select(func.coalesce(func.max(IncidentStep.n), 0)).where(
         IncidentStep.case_id == work.case.id, IncidentStep.act == Act.REOPEN
     )
-    since = work.connection.scalar(last) or work.case.opened_at
-    found = exists().where(
-        IncidentVisit.case_id == work.case.id,
-        IncidentVisit.kind == VisitKind.RETURN,
-        IncidentVisit.held_at >= since,
+    return (
+        IncidentStep.case_id == work.case.id,
+        IncidentStep.act == Act.VISIT,
+        IncidentStep.detail["kind"].as_string() == VisitKind.RETURN.value,
+        IncidentStep.n > (work.connection.scalar(reopened) or 0),
     )
-    return bool(work.connection.scalar(select(found)))
 
 
 def was_rated(work: Work) -> bool:

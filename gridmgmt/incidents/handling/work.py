@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, text, update
 
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.incidents import holidays
@@ -21,6 +21,7 @@ from gridmgmt.incidents.handling.acts import Act
 from gridmgmt.incidents.handling.models import LIVE, IncidentCase, IncidentHand, IncidentStep
 from gridmgmt.incidents.intake import check_words
 from gridmgmt.incidents.models import Category, Incident
+from gridmgmt.incidents.plain import plain
 from gridmgmt.incidents.working_days import WorkingDays
 
 
@@ -61,11 +62,12 @@ class Work:
     def entering(self, stage: str, due_at: datetime | None) -> dict[str, Any]:
         """Return the columns of a case that enters a step now, under a limit for the whole."""
         limit = self.flow.step(stage).limit
-        ends = [self.days.after(self.now, limit)] if limit.is_set else []
+        step_due_at = self.days.after(self.now, limit) if limit.is_set else None
         return {
             "stage": stage,
             "stage_since": self.now,
-            "next_due_at": min([*ends, *([due_at] if due_at else [])], default=None),
+            "step_due_at": step_due_at,
+            "next_due_at": nearer(step_due_at, due_at),
         }
 
     def limit_of(self, category: str) -> Limit:
@@ -89,6 +91,7 @@ class Work:
 
         `note` is what somebody wrote; InputError when it holds a number of a person or is too long.
         """
+        note = plain(note or "").strip()
         if note:
             check_words(note)
         stage = to_stage or self.case.stage
@@ -183,15 +186,21 @@ def _incident(connection: Connection, number: int) -> Row[Any]:
     """Return the matter, its place as degrees beside the columns."""
     columns = [column for column in Incident.__table__.columns if column.name != "geom"]
     where = (func.ST_X(Incident.geom).label("lon"), func.ST_Y(Incident.geom).label("lat"))
-    row = connection.execute(select(*columns, *where).where(Incident.id == number)).one_or_none()
+    statement: Select[Any] = select(*columns, *where).where(Incident.id == number)
+    row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError(f"no matter {number} here")
     return row
 
 
+def nearer(*limits: datetime | None) -> datetime | None:
+    """Return the first of the limits that are set; None when none is."""
+    return min((limit for limit in limits if limit), default=None)
+
+
 def required(field: str, words: str) -> str:
     """Return a text without blanks around it; InputError when there is none."""
-    found = words.strip()
+    found = plain(words).strip()
     if not found:
         raise InputError(field, "nothing", "a text")
     return found

@@ -71,7 +71,9 @@ def checked(parties: Sequence[PartyTold]) -> list[PartyTold]:
         raise InputError("parties", len(told), f"up to {MOST_PARTIES}")
     for each in told:
         if len(each.name) > LONGEST_NAME or any(sign.isdigit() for sign in each.name):
-            raise InputError(NAME, "another text", f"a name of up to {LONGEST_NAME} characters, without digits")
+            raise InputError(
+                NAME, "another text", f"a name of up to {LONGEST_NAME} characters, without digits"
+            )
         if each.phone:
             _check_phone(each.phone)
     return told
@@ -117,7 +119,12 @@ def add(
 
 
 def add_to(
-    engine: Engine, ring: KeyRing, actor: Actor, case_id: int, version: int | None, parties: Sequence[PartyTold]
+    engine: Engine,
+    ring: KeyRing,
+    actor: Actor,
+    case_id: int,
+    version: int | None,
+    parties: Sequence[PartyTold],
 ) -> int:
     """Add people to a matter that stands, and return its new version; errors as `checked` and `on_case`."""
     if not checked(parties):
@@ -140,16 +147,20 @@ def listed(connection: Connection, case_id: int) -> list[PartyLine]:
     return [PartyLine(row.id, PartyPart(row.part), *row[2:]) for row in rows]
 
 
-def reveal(engine: Engine, ring: KeyRing, actor: Actor, party_id: int, purpose: str) -> Revealed:
+def reveal(
+    engine: Engine, ring: KeyRing, actor: Actor, party_id: int, purpose: str, case_id: int | None = None
+) -> Revealed:
     """Return who somebody of a matter is, for one of PURPOSES.
 
-    Raises InputError for another purpose, NotFoundError when the person is not in the actor's hands or was
-    erased: both alike.
+    Raises InputError for another purpose, NotFoundError when the person is not in the actor's hands, was
+    erased, or is not of the matter `case_id` where one is named: all alike.
     """
     if purpose not in PURPOSES:
         raise InputError("purpose", purpose, " | ".join(PURPOSES))
     with on_matters(engine, actor) as connection:
         row = _party(connection, party_id)
+        if case_id not in (None, row.case_id):
+            raise NotFoundError(f"nobody {party_id} of matter {case_id}")
         salt = bytes(row.salt)
         shown = Revealed(
             PartyPart(row.part),
@@ -176,17 +187,20 @@ def erase(engine: Engine, actor: Actor, party_id: int) -> int:
         return work.write(Act.PARTY, detail={"erased": party_id})
 
 
-def erase_old(engine: Engine, today: date) -> int:
+ERASED_NAME = "办结满三年、已删除的当事人"
+
+
+def erase_old(engine: Engine, today: date, *, dry_run: bool = False) -> int:
     """Remove who a matter was about where it has been closed for as long as the register says.
 
-    Returns of how many people; one transaction with one audit line, none when there is nobody. `engine` is
-    the owner's.
+    Returns of how many people, and does no more with `dry_run`; one transaction with one audit line, none
+    when there is nobody. `engine` is the owner's.
     """
     before = register.retention(RETENTION).before(today)
     with acting(engine, "nightly", "") as connection:
         ids = connection.execute(_OLD, {"before": before}).scalars().all()
-        if not ids:
-            return 0
+        if not ids or dry_run:
+            return len(ids)
         audit.record(connection, "party.erase", detail={"parties": len(ids), "closed_before": str(before)})
         connection.execute(_emptied().where(IncidentParty.id.in_(ids)))
     return len(ids)
@@ -210,11 +224,11 @@ def _emptied() -> Any:
 def _party(connection: Connection, party_id: int) -> Row[Any]:
     """Return a party that the actor may read, with its matter's village; NotFoundError otherwise."""
     party = IncidentParty
-    row = connection.execute(
-        select(party.case_id, party.part, party.salt, party.name, party.phone, IncidentCase.village)
-        .join(IncidentCase, IncidentCase.id == party.case_id)
-        .where(party.id == party_id)
-    ).one_or_none()
+    columns: list[Any] = [
+        party.case_id, party.part, party.salt, party.name, party.phone, IncidentCase.village
+    ]  # fmt: skip
+    joined = select(*columns).join(IncidentCase, IncidentCase.id == party.case_id)
+    row = connection.execute(joined.where(party.id == party_id)).one_or_none()
     if row is None or row.salt is None:
         raise NotFoundError(f"nobody {party_id} of a matter here")
     return row

@@ -51,7 +51,7 @@ def _incidents() -> None:
     CREATE INDEX ix_incident_village_reported_at ON incident (village text_pattern_ops, reported_at);
     CREATE INDEX ix_incident_reported_at ON incident (reported_at);
     INSERT INTO channel (code, name) VALUES ('legal_day', '周五法律服务日'), ('enterprise_visit', '企业走访'),
-        ('counter', '来访登记') ON CONFLICT DO NOTHING;
+        ('counter', '来访登记'), ('open311', '开放接口') ON CONFLICT DO NOTHING;
     """)
 
 
@@ -84,6 +84,7 @@ def _cases() -> None:
         {_ref("incident_case", "flow_id", "incident_flow")} NOT NULL,
         stage text NOT NULL,
         stage_since timestamptz NOT NULL DEFAULT now(),
+        step_due_at timestamptz,
         next_due_at timestamptz,
         village text,
         grid_id integer,
@@ -105,6 +106,7 @@ def _cases() -> None:
         WHERE open;
     CREATE INDEX ix_incident_case_next_due_at ON incident_case (next_due_at) WHERE open;
     CREATE INDEX ix_incident_case_grid_id ON incident_case (grid_id) WHERE open;
+    CREATE INDEX ix_incident_case_duplicate_of ON incident_case (duplicate_of) WHERE duplicate_of IS NOT NULL;
     CREATE SEQUENCE incident_number;
     CREATE TABLE incident_step (
         id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_incident_step PRIMARY KEY,
@@ -378,8 +380,8 @@ def downgrade() -> None:
     ALTER TABLE incident DISABLE ROW LEVEL SECURITY, DROP COLUMN village, DROP COLUMN due_at,
         DROP COLUMN closed_at;
     ALTER TABLE category DROP COLUMN days, DROP COLUMN open;
-    UPDATE incident SET channel = NULL WHERE channel IN ('legal_day', 'enterprise_visit', 'counter');
-    DELETE FROM channel WHERE code IN ('legal_day', 'enterprise_visit', 'counter');
+    UPDATE incident SET channel = NULL WHERE channel IN ('legal_day', 'enterprise_visit', 'counter', 'open311');
+    DELETE FROM channel WHERE code IN ('legal_day', 'enterprise_visit', 'counter', 'open311');
     DELETE FROM account WHERE role = 'department';
     ALTER TABLE account DROP COLUMN unit;
     """)
