@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gridmgmt.db.base import Base
 from gridmgmt.db.models import NOW, Timestamp, one_of
-from gridmgmt.incidents.models import Tier
+from gridmgmt.incidents.terms import Tier
 
 
 class MediationKind(StrEnum):
