@@ -110,6 +110,22 @@ TOPS = (
 )  # fmt: skip
 
 
+# What lies in public space: everybody may see where one was told of.
+OPEN = frozenset((
+    "占道晒粮", "秋收田间道路通行", "沟渠淤塞", "河道垃圾", "堤坝隐患", "桥涵堵塞", "低洼地块积水内涝",
+    "垃圾清运", "公厕管理", "户外广告", "路面破损", "井盖缺失", "路灯故障", "行道树修剪",
+    "共享单车停放", "工地围挡", "占道经营", "信号灯配时", "道路拥堵", "村道损坏", "交通标线",
+    "停车位不足", "货车超载扬尘", "扬尘污染", "黑臭水体", "固废倾倒", "污水管网", "夜市噪声",
+    "露天烧烤油烟", "广场舞噪声", "交通噪声", "通信杆线杂乱", "消防通道堵塞",
+))  # fmt: skip
+# Working days in which one is answered, where it is not the flow's own.
+DAYS = {
+    "井盖缺失": 1, "燃气安全检查": 1, "供热管道漏水": 1, "危化品运输": 1, "夏季停电": 1, "停水通知": 1,
+    "垃圾清运": 2, "施工噪声": 2, "路灯故障": 3, "信号灯配时": 3, "夜市噪声": 3, "路面破损": 5,
+    "工程项目拖欠工资": 10, "企业拖欠工资": 10,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Taxonomy:
     """All 240 sub-categories as columns: `codes`, `names`, `departments`, `top` (index into `TOPS`)."""
@@ -140,15 +156,17 @@ def taxonomy() -> Taxonomy:
     codes, labels, departments, tops = zip(*rows, strict=True)
     if len(set(labels)) != 240 or not set(departments) <= set(DEPARTMENTS):
         raise GridmgmtError("the category list is not 240 different names with known departments")
+    if not OPEN | set(DAYS) <= set(labels):
+        raise GridmgmtError("a category that is open or has days is not in the list")
     return Taxonomy(list(codes), list(labels), list(departments), np.array(tops))
 
 
-def rows() -> list[tuple[str, str, str, str]]:
-    """Return (code, name, parent code, department) of every category, tops first."""
+def rows() -> list[tuple[str, str, str, str, str, str]]:
+    """Return (code, name, parent code, department, days, open) of every category, tops first."""
     subs = taxonomy()
-    tops = [(f"{10 + k}", top.name, "", top.department) for k, top in enumerate(TOPS)]
+    tops = [(f"{10 + k}", top.name, "", top.department, "", "否") for k, top in enumerate(TOPS)]
     return tops + [
-        (code, name, f"{10 + top}", department)
+        (code, name, f"{10 + top}", department, str(DAYS.get(name, "")), "是" if name in OPEN else "否")
         for code, name, department, top in zip(
             subs.codes, subs.names, subs.departments, subs.top, strict=True
         )

@@ -92,10 +92,28 @@ def test_categories_come_in_any_order_and_change_without_doubling(engine, tmp_pa
     write(path, header, "11,夜市摊点,1,城管局", "1,噪声,,")
     report = import_categories(engine, path, PLAIN)
     assert (report.updated, report.unchanged) == (1, 1)
-    assert rows(engine, "SELECT * FROM category ORDER BY code") == [
+    assert rows(engine, "SELECT code, name, parent, department FROM category ORDER BY code") == [
         ("1", "噪声", None, None),
         ("11", "夜市摊点", "1", "城管局"),
     ]
+
+
+def test_what_a_city_says_of_a_category_stays_when_a_file_does_not_speak_of_it(engine, tmp_path):
+    path = write(tmp_path / "c.csv", "编码,名称,上级,办理工作日,公开", "1,噪声,,,否", "11,夜市,1,3,是")
+    assert import_categories(engine, path, PLAIN).new == 2
+    said = [("1", None, False), ("11", 3, True)]
+    assert rows(engine, "SELECT code, days, open FROM category ORDER BY code") == said
+    write(path, "code,name,parent", "1,噪声,", "11,夜市,1")
+    assert import_categories(engine, path, PLAIN).unchanged == 2
+    assert rows(engine, "SELECT code, days, open FROM category ORDER BY code") == said
+    write(path, "code,name,parent,days,open", "11,夜市,1,,", "12,工地,1,0,是", "13,装修,1,2,也许")
+    report = import_categories(engine, path, PLAIN)
+    assert (report.updated, report.rejected) == (1, 2)
+    assert report.first_reasons == [
+        "row 3: days: found '0', allowed: working days, 1 to 365, or nothing",
+        "row 4: open: found '也许', allowed: 是 or 否",
+    ]
+    assert rows(engine, "SELECT days, open FROM category WHERE code = '11'") == [(None, False)]
 
 
 @pytest.mark.parametrize(
