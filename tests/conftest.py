@@ -11,11 +11,9 @@ import hypothesis
 import pytest
 from sqlalchemy import Engine
 
-from gridmgmt.db import migrations
+from gridmgmt.cli.database import bring_up
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
-from gridmgmt.incidents import holidays
-from gridmgmt.incidents.flows import stored as flows
 
 # A busy machine is slow now and then; that is no failure of the property under test.
 hypothesis.settings.register_profile("gridmgmt", deadline=None)
@@ -49,12 +47,10 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def template(cluster: Cluster) -> str:
-    """The name of an empty database at the newest schema, with the packaged flows and holidays."""
+    """The name of an empty database at the newest schema, with the packaged flows, days and panels."""
     create_database(cluster.url("postgres"), TEMPLATE)
     engine = make_engine(cluster.url(TEMPLATE))
-    migrations.up(engine)
-    flows.install(engine)
-    holidays.install(engine)
+    bring_up(engine)
     engine.dispose()
     return TEMPLATE
 

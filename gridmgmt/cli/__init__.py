@@ -16,6 +16,8 @@ COMMANDS = {
     "hotspots": ("gridmgmt.cli.hotspots", "hotspots"),
     "seasonal": ("gridmgmt.cli.seasonal", "seasonal"),
     "plan": ("gridmgmt.cli.plans", "plan"),
+    "matters": ("gridmgmt.cli.matters", "matters"),
+    "api": ("gridmgmt.cli.api", "api"),
     "backtest": ("gridmgmt.cli.backtest", "command"),
     "demo": ("gridmgmt.cli.demo", "demo"),
     "serve": ("gridmgmt.cli.serve", "serve"),

@@ -67,16 +67,23 @@ def db() -> None:
     """The schema of the database."""
 
 
-@db.command("up")
-def up() -> None:
-    """Bring the database to this version's schema, with its flows and holidays; safe to repeat."""
+def bring_up(engine: Engine) -> None:
+    """Bring a database to this version's schema, with the flows, working days and panels that it lacks."""
     from gridmgmt.incidents import holidays
     from gridmgmt.incidents.flows import stored as flows
+    from gridmgmt.incidents.mediation import panels
 
+    migrations.up(engine)
+    flows.install(engine)
+    holidays.install(engine)
+    panels.install(engine)
+
+
+@db.command("up")
+def up() -> None:
+    """Bring the database to this version's schema; safe to repeat."""
     with opened() as engine:
-        migrations.up(engine)
-        flows.install(engine)
-        holidays.install(engine)
+        bring_up(engine)
         click.echo(f"schema at {migrations.status(engine).current}")
 
 

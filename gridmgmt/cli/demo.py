@@ -18,8 +18,9 @@ import click
 from sqlalchemy import Engine, text
 
 import sample_data
+from gridmgmt.cli.database import bring_up
 from gridmgmt.config import settings
-from gridmgmt.db import identity, migrations
+from gridmgmt.db import identity
 from gridmgmt.db.engine import ROSTER, make_engine, opened
 from gridmgmt.db.models import ROLE_NAMES, Role
 from gridmgmt.errors import ConflictError, NotEnoughDataError, NotFoundError, SetupError
@@ -65,7 +66,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
     with ExitStack() as stack:
         with steps.step("setup", "准备数据库"):
             engine = stack.enter_context(opened())
-            migrations.up(engine)
+            bring_up(engine)
             _refuse_another_city(engine, {"scale": scale, "through": through})
         summary = load_and_analyse(engine, steps, settings().home / "sample", scale, through)
         with engine.connect() as connection:
@@ -73,6 +74,8 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
         logins = make_logins(engine)
         hand_out(engine, through + 1)
         visit(engine, through)
+        with steps.step("matters", "办理近六周的诉求"):
+            handle(engine)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
         if not no_serve:
@@ -260,6 +263,20 @@ def visit(engine: Engine, year: int) -> None:
     requests.seed(own, ring, Actor(*areas[Role.GRID_WORKER]))
     visits.seed(own, ring, year, areas[Role.TOWN_OFFICER][1])
     own.dispose()
+
+
+def handle(engine: Engine) -> None:
+    """Let matters of six weeks come in and be handled, some by mediation, and learn from words."""
+    from gridmgmt.incidents import suggest
+    from gridmgmt.incidents.handling import sample as matters
+    from gridmgmt.incidents.mediation import sample as mediation
+    from gridmgmt.privacy.keyring import KeyRing
+
+    ring = KeyRing.opened()
+    matters.seed(engine, ring)
+    mediation.seed(engine, ring)
+    with suppress(NotEnoughDataError):
+        suggest.learn(engine, settings().home / suggest.FILE)
 
 
 def print_logins(logins: list[tuple[Role, str, str]], port: int) -> None:

@@ -187,12 +187,19 @@ def _place_again(engine: Engine) -> None:
     )
 
 
+def _mediators() -> Importer:
+    from gridmgmt.incidents.mediation.mediators_import import import_mediators
+
+    return import_mediators
+
+
 _command("divisions", _divisions, "County, towns and streets, villages and communities (table or map file).")
 _command("categories", _categories, "The two-level code list: code, name, parent, department.")
 _command("grids", _grids, "Grids as GeoJSON, GeoPackage or Shapefile; matters are placed anew.", _place_again)
 _command("workers", _workers, "Grid workers and where they work.")
 _command("incidents", _incidents, "Matters: CSV, XLSX or Parquet; idempotent on source and external id.")
 _command("layers", _layers, "Lines and areas that help to read the map.")
+_command("mediators", _mediators, "Mediators of the talent pool: name, area, panel, specialities.")
 _command("tasks", _tasks, "Work of the seasonal list done elsewhere: year, area, category, done_on, note.")
 
 

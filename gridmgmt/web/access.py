@@ -39,23 +39,29 @@ WORKSPACES = {
 # What stands in a role's menu, in this order.
 MENUS = {
     Role.GRID_WORKER: (
-        ("grid.today", "今日"), ("grid.own_map", "地图"), ("roster.homes", "住户"),
+        ("grid.today", "今日"), ("grid.own_map", "地图"), ("matters.inbox", "诉求"), ("roster.homes", "住户"),
         ("visits.notebook", "走访"), ("changes.own", "变动"), ("seasonal.calendar", "时令清单"),
     ),
     Role.TOWN_OFFICER: (
-        ("overview.office", "镇街总览"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
+        ("overview.office", "镇街总览"), ("matters.inbox", "诉求"), ("mediation.listed", "调解"),
+        ("figures.home", "办理统计"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
         ("roster.homes", "住户"), ("changes.waiting", "变动"), ("visits.survey", "入户核对"),
         ("rounds.office", "微服务"), ("rights.files", "导出"),
     ),
     Role.COMMAND: (
-        ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
+        ("overview.command", "指挥中心"), ("matters.inbox", "诉求"), ("mediation.listed", "调解"),
+        ("figures.home", "办理统计"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
         ("rounds.command", "微服务"),
     ),
     Role.PLANNER: (
         ("plan.home", "网格规划"), ("overview.command", "指挥中心"), ("seasonal.calendar", "时令清单")
     ),
     Role.AUDITOR: (("admin.audit", "审计记录"), ("audit.lines", "查阅记录")),
-    Role.ADMIN: (("admin.home", "系统管理"),),
+    Role.ADMIN: (
+        ("admin.home", "系统管理"), ("matter_admin.flows", "流程"), ("matter_admin.holidays", "工作日"),
+        ("papers.templates", "文书模板"), ("keys.listed", "接口"),
+    ),
+    Role.DEPARTMENT: (("units.ledger", "民情台账"), ("figures.home", "办理统计")),
 }  # fmt: skip
 
 
