@@ -168,7 +168,7 @@ class _City:
     def _categories(self) -> None:
         with (self.out / "categories.csv").open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("code", "name", "parent", "department"))
+            writer.writerow(("code", "name", "parent", "department", "days", "open"))
             writer.writerows(taxonomy.rows())
 
     def _matters(self, territory: Territory, homes: Any) -> dict[str, Any]:

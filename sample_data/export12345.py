@@ -22,6 +22,10 @@ CHANNELS = ("12345", "网格排查", "二维码", "微信群", "民意报告单"
 CHANNEL_SHARES = (0.62, 0.16, 0.06, 0.05, 0.035, 0.03, 0.02, 0.015, 0.01)
 LEDGERS = ("意见建议", "利益诉求", "投诉举报")
 NO_PLACE, OUTSIDE = 0.01, 0.002
+# Working days in which a hotline asks for an answer, and how often it comes in time.
+LIMITS, LIMIT_SHARES = (3, 5, 10, 15), (0.15, 0.45, 0.3, 0.1)
+IN_TIME = 0.953
+OFFICES_CLOSE = np.timedelta64(17 * 60 + 30, "m")
 FIELDS = {  # ours = theirs
     "external_id": "工单编号",
     "occurred_at": "诉求时间",
@@ -36,6 +40,8 @@ FIELDS = {  # ours = theirs
     "text": "内容",
     "status": "状态",
     "satisfaction": "满意度",
+    "closed_at": "办结时间",
+    "due_at": "办理期限",
 }
 MAPPING = """# What the columns of incidents_<year>.csv mean. The encoding (GB18030) is found by itself.
 [source]
@@ -123,6 +129,26 @@ def _states(reported: NDArray[np.datetime64], rng: np.random.Generator) -> tuple
     return pick(["办理中", "已办结"], closed), pick(["满意", "基本满意", "不满意", ""], word)
 
 
+def _ends(
+    reported: NDArray[np.datetime64], closed: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[pa.Array, pa.Array]:
+    """Return when each matter was closed, null where it is not, and by when it was to be.
+
+    Limits are working days (weekends are off) that end when offices close. What is closed was so before the
+    export, which is made when the last matter is reported.
+    """
+    n, end = len(reported), reported.max()
+    length = np.array(LIMITS)[rng.choice(len(LIMITS), n, p=LIMIT_SHARES)]
+    day: NDArray[np.datetime64] = np.busday_offset(reported.astype("datetime64[D]"), length, roll="backward")
+    due: NDArray[np.datetime64] = np.add(day.astype("datetime64[s]"), OFFICES_CLOSE)
+    room = (due - reported) / np.timedelta64(1, "s")
+    took = np.where(rng.random(n) < IN_TIME, room * rng.beta(2, 3, n), room + rng.exponential(3 * 86_400, n))
+    left = (end - reported) / np.timedelta64(1, "s")
+    took = np.where(took > left, left * rng.random(n), took)
+    at: NDArray[np.datetime64] = reported + took.astype("timedelta64[s]")
+    return pc.if_else(pa.array(closed), _stamp(at), pa.scalar(None, pa.string())), _stamp(due)
+
+
 def incident_table(
     territory: Territory, homes: Homes, categories: Taxonomy, matters: Matters, rng: np.random.Generator
 ) -> tuple[pa.Table, dict[str, int]]:
@@ -140,6 +166,8 @@ def incident_table(
     village = pick(territory.villages.names, territory.grids.village[matters.grid])
     lon, lat, missing, outside = _coordinates(matters, rng)
     status, satisfaction = _states(reported, rng)
+    # From a stream of its own, so that what was drawn before there were these columns stays the same.
+    closed_at, due_at = _ends(reported, pc.equal(status, "已办结").to_numpy(False), rng.spawn(1)[0])
     sequence = pc.utf8_lpad(text(np.arange(n) % 1_000_000), 6, "0")
     columns = [
         join("QS", pc.strftime(pa.array(reported), format="%Y%m%d"), sequence),
@@ -155,6 +183,8 @@ def incident_table(
         _filled(_TEXTS, rng.integers(0, len(_TEXTS), n), village, label),
         status,
         satisfaction,
+        closed_at,
+        due_at,
     ]
     table = pa.table(dict(zip(FIELDS.values(), columns, strict=True)))
     return table, {"without_place": missing, "outside": outside}

@@ -13,8 +13,12 @@ from gridmgmt.errors import FileError, InputError
 
 DEFAULT_SOURCE = "import"
 SECTIONS = ("source", "fields", "keep", "period", "constants")
-SOURCE_KEYS = ("encoding", "crs", "timezone", "time_format", "name", "sheet", "earliest", "repeated_ids")
+SOURCE_KEYS = (
+    "encoding", "crs", "timezone", "time_format", "name", "sheet", "earliest", "repeated_ids", "handling",
+)  # fmt: skip
 REPEATED_IDS = ("reject", "number")
+HISTORY, HERE = "history", "here"
+HANDLING = (HISTORY, HERE)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Mapping:
     """What a mapping file says; the default takes columns by our own names.
 
     `fields` gives for one of our fields the file's columns (several are joined by "-"), `keep` the values a
-    column must have, `period` the first and last local day of occurrence that is taken.
+    column must have, `period` the first and last local day of occurrence that is taken. `handling` says
+    whether open matters are handled here, or stand as history.
     """
 
     file: str | None = None
@@ -34,6 +39,7 @@ class Mapping:
     sheet: str | None = None
     earliest: date = date(2000, 1, 1)
     repeated_ids: str = "reject"
+    handling: str = HISTORY
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     keep: dict[str, frozenset[str]] = field(default_factory=dict)
     period: tuple[date | None, date | None] = (None, None)
@@ -69,7 +75,8 @@ def load_mapping(path: Path | None, *, crs: str | None = None) -> Mapping:
         name=door.text(source, "name"),
         sheet=door.text(source, "sheet"),
         earliest=door.day(source, "earliest", "source.") or Mapping.earliest,
-        repeated_ids=door.repeated_ids(source),
+        repeated_ids=door.word(source, "repeated_ids", REPEATED_IDS),
+        handling=door.word(source, "handling", HANDLING),
         fields=door.fields(door.section(content, "fields")),
         keep=door.keep(door.section(content, "keep")),
         period=door.period(door.section(content, "period")),
@@ -152,10 +159,11 @@ class _Door:
             raise self.refuse(f"{prefix}{key}", value, "a date, for example 2015-01-01")
         return value
 
-    def repeated_ids(self, source: dict[str, Any]) -> str:
-        value = self.text(source, "repeated_ids") or Mapping.repeated_ids
-        if value not in REPEATED_IDS:
-            raise self.refuse("source.repeated_ids", value, " or ".join(REPEATED_IDS))
+    def word(self, source: dict[str, Any], key: str, words: tuple[str, ...]) -> str:
+        """Return one of some words, the first when nothing is said."""
+        value = self.text(source, key) or words[0]
+        if value not in words:
+            raise self.refuse(f"source.{key}", value, " or ".join(words))
         return value
 
     def fields(self, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -19,12 +19,17 @@ from gridmgmt.importing.places import Bounds, read_places
 from gridmgmt.importing.tables import Chunk
 from gridmgmt.importing.values import TIME_EXAMPLES, clean_text, parse_times
 from gridmgmt.incidents.lookups import Lookup
-from gridmgmt.incidents.models import LEDGER_NAMES, STATUS_NAMES, Status
+from gridmgmt.incidents.terms import LEDGER_NAMES, STATUS_NAMES, Status
 from gridmgmt.incidents.words import LEDGER_WORDS, NO_ANSWER, SATISFACTION_WORDS, STATUS_WORDS
 
 REQUIRED = ("external_id", "occurred_at", "category")
 TEXTS = ("address", "title", "text", "stage", "level")
-KNOWN = (*REQUIRED, "reported_at", "ledger", "channel", "lon", "lat", *TEXTS, "status", "satisfaction")
+# Whoever told a matter: taken where it is handled here, left out of history.
+PEOPLE = ("party_name", "party_phone")
+KNOWN = (
+    *REQUIRED, "reported_at", "ledger", "channel", "lon", "lat", *TEXTS, "status", "satisfaction",
+    "closed_at", "due_at", *PEOPLE,
+)  # fmt: skip
 ALIASES = {
     "external_id": ("工单编号", "编号", "诉求编号", "受理编号"),
     "occurred_at": ("诉求时间", "发生时间", "受理时间"),
@@ -41,6 +46,10 @@ ALIASES = {
     "level": ("层级",),
     "status": ("状态",),
     "satisfaction": ("满意度",),
+    "closed_at": ("办结时间", "办结日期", "办理完成时间"),
+    "due_at": ("办理期限", "截止时间", "办结期限", "要求办结时间"),
+    "party_name": ("联系人", "诉求人", "诉求人姓名", "来电人", "反映人", "投诉人"),
+    "party_phone": ("联系电话", "联系方式", "诉求人电话", "来电号码", "手机号", "手机号码"),
 }
 DIGEST_SEPARATOR = "\x1f"  # `clean_text` takes it out of every text
 
@@ -105,10 +114,9 @@ class Checker:
             "category": self._code(chunk, "category", self._categories, needed=True),
             "channel": self._code(chunk, "channel", self._channels),
             "ledger": _word(chunk, "ledger", LEDGER_WORDS, list(LEDGER_NAMES.values())),
-            "status": _word(chunk, "status", STATUS_WORDS, list(STATUS_NAMES.values())).replace(
-                "", Status.CLOSED
-            ),
+            "status": _word(chunk, "status", STATUS_WORDS, list(STATUS_NAMES.values())),
         }
+        closed_at, due_at = self._ends(chunk, occurred_at, codes)
         satisfaction = _word(chunk, "satisfaction", SATISFACTION_WORDS, list(SATISFACTION_WORDS), NO_ANSWER)
         lon, lat = read_places(chunk, self._path, self._mapping, self._bounds)
         self._ids.refuse(chunk, ids)
@@ -123,6 +131,8 @@ class Checker:
             "reported_at": reported_at[good],
             "satisfaction": pa.array(pd.to_numeric(satisfaction[good]), pa.int16(), from_pandas=True),
             "geom": Points(lon[good], lat[good]),
+            "closed_at": closed_at[good],
+            "due_at": due_at[good],
         }
         numbers = [
             occurred_at[good].astype(np.int64),
@@ -130,11 +140,36 @@ class Checker:
             lon[good],
             lat[good],
         ]
-        columns["digest"] = digests([*texts.values(), satisfaction[good], *numbers])
+        later = _moments_as_text(closed_at[good], due_at[good])
+        columns["digest"] = digests([*texts.values(), satisfaction[good], *numbers], later)
         return columns
 
+    def people(self, chunk: Chunk) -> tuple[list[str], list[str]]:
+        """Return name and telephone of whoever told each good row, "" for nothing."""
+        return tuple(clean_text(chunk.column(name))[chunk.good].tolist() for name in PEOPLE)  # type: ignore[return-value]
+
+    def _ends(
+        self, chunk: Chunk, occurred_at: NDArray[np.datetime64], codes: dict[str, pd.Series]
+    ) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+        """Return when each matter was closed and was to be; settle the states of rows that give none.
+
+        Without a word for its state a matter is closed, unless the file says when matters were closed and
+        does not for this one. One that is open has not been closed, whatever stands there.
+        """
+        closed_at, _ = self._time(chunk, "closed_at")
+        due_at, _ = self._time(chunk, "due_at", past=False)
+        early = closed_at < occurred_at
+        if early.any():
+            chunk.reject(early, "closed_at", chunk.column("closed_at"), "a time not before the matter arose")
+        silent = "closed_at" in chunk.frame
+        open_ = (codes["status"] == Status.OPEN) | ((codes["status"] == "") & silent & np.isnat(closed_at))
+        codes["status"] = pd.Series(
+            np.where(open_, Status.OPEN.value, Status.CLOSED.value), index=open_.index, dtype="str"
+        )
+        return np.where(open_, np.datetime64("NaT", "us"), closed_at), due_at
+
     def _time(
-        self, chunk: Chunk, name: str, *, filtering: bool = False
+        self, chunk: Chunk, name: str, *, filtering: bool = False, past: bool = True
     ) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
         texts = chunk.column(name)
         moments, days, bad = parse_times(texts, self._mapping.timezone, self._mapping.time_format)
@@ -149,7 +184,9 @@ class Checker:
         earliest = self._mapping.earliest
         allowed = f"a day from {earliest} on; [source] earliest in the mapping file changes this"
         chunk.reject(days < np.datetime64(earliest), name, texts, allowed)
-        chunk.reject(days > np.datetime64(self._today), name, texts, f"a day not after today, {self._today}")
+        if past:
+            allowed = f"a day not after today, {self._today}"
+            chunk.reject(days > np.datetime64(self._today), name, texts, allowed)
         return moments, days
 
     def _code(self, chunk: Chunk, name: str, lookup: Lookup, *, needed: bool = False) -> pd.Series:
@@ -185,14 +222,28 @@ def _mapped(texts: pd.Series, codes: dict[str, str]) -> pd.Series:
     return pd.Series(found[places], index=texts.index, dtype="str")
 
 
-def digests(columns: list[object]) -> pa.Array:
-    """Return the MD5 of each row's values: equal for equal content, in whatever file it comes."""
+def _moments_as_text(*columns: NDArray[np.datetime64]) -> pa.Array:
+    """Return moments of a row as one text, null where there is none of them."""
+    numbers = [pa.array(column, from_pandas=True).cast(pa.int64()) for column in columns]
+    texts = [pc.fill_null(number.cast(pa.large_string()), "") for number in numbers]
+    joined = pc.binary_join_element_wise(*texts, pa.scalar(DIGEST_SEPARATOR, pa.large_string()))
+    return pc.if_else(pc.equal(joined, DIGEST_SEPARATOR * (len(columns) - 1)), None, joined)
+
+
+def digests(columns: list[object], later: pa.Array | None = None) -> pa.Array:
+    """Return the MD5 of each row's values: equal for equal content, in whatever file it comes.
+
+    `later` are texts of columns that came to be known later: a row without one sums up as before. Who told a
+    matter is no part of it: from a sum, with all else known, a telephone could be found by trying.
+    """
     texts = [
         pc.fill_null(pa.array(column, from_pandas=True).cast(pa.large_string()), "") for column in columns
     ]
-    joined = pc.binary_join_element_wise(*texts, pa.scalar(DIGEST_SEPARATOR, pa.large_string())).cast(
-        pa.large_binary()
-    )
+    separator = pa.scalar(DIGEST_SEPARATOR, pa.large_string())
+    joined = pc.binary_join_element_wise(*texts, separator)
+    if later is not None:
+        joined = pc.coalesce(pc.binary_join_element_wise(joined, later, separator), joined)
+    joined = joined.cast(pa.large_binary())
     md5 = hashlib.md5
     sums = [md5(content, usedforsecurity=False).digest() for content in joined.to_pylist()]
     return pa.array(sums, pa.binary(16))
