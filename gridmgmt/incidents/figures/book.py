@@ -58,7 +58,7 @@ class Handout:
     @property
     def heading(self) -> str:
         """The title of the workbook."""
-        return f"{self.place}诉求办理数字（{self.period}）"
+        return f"{self.place}诉求办理统计（{self.period}）"
 
 
 def workbook(handout: Handout) -> bytes:

@@ -105,10 +105,20 @@ class _City:
     flows: dict[str, Flow]
     days: WorkingDays
     matters: int
+    logins: tuple[str, ...]  # of those who sign in: a grid, its town
+
+    def told_to(self, n: int) -> Sequence[Row[Any]]:
+        """Return what the n-th matter may be about: now and then what whoever signs in has to do with."""
+        for often, area in zip((8, 3), self.logins, strict=False):
+            near = [row for row in self.told if row.grid.startswith(area)]
+            if near and n % often == 0:
+                return near
+        return self.told
 
     @staticmethod
     def read(connection: Connection, day: date) -> "_City":
         towns = connection.execute(text("SELECT code, name FROM division WHERE level = 'town' ORDER BY code"))
+        areas = "SELECT area FROM account WHERE length(area) IN (9, 15) ORDER BY length(area) DESC"
         logins = connection.execute(text("SELECT area, username FROM account WHERE role = 'town_officer'"))
         own = {area: username for area, username in logins if area}
         grids = connection.scalar(text("SELECT count(*) FROM grid WHERE kind = 'base' AND valid_to IS NULL"))
@@ -120,6 +130,7 @@ class _City:
             departments=list(connection.scalars(text("SELECT name FROM department ORDER BY name"))),
             flows=flows.active(connection),
             days=holidays.working_days(connection),
+            logins=tuple(connection.scalars(text(areas))),
             matters=max(FEWEST, round(MATTERS_OF_A_CITY * (grids or 0) / GRIDS_OF_A_CITY)),
         )
 
@@ -168,7 +179,7 @@ class _Life:
         while self._office_hours(moment) > self.now:  # told on the working day before
             moment -= timedelta(days=1)
         self.moment = self._office_hours(moment)
-        self.told = rng.choice(self.city.told)
+        self.told = rng.choice(self.city.told_to(n))
         self.slow = rng.random() < 0.16
         channel = self._channel()
         actor = self._teller(channel)
