@@ -13,7 +13,7 @@ NAMES = sorted(
     if module.name.startswith("bench_")
 )
 # Names that stand for several benchmarks.
-OTHERS = ("seasonal", "grids", "partition", "roster")
+OTHERS = ("seasonal", "grids", "partition", "roster", "matters")
 GROUPS = {"all": NAMES, "statistics": [name for name in NAMES if name not in OTHERS]}
 
 

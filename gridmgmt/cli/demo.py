@@ -76,6 +76,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
         visit(engine, through)
         with steps.step("matters", "办理近六周的诉求"):
             handle(engine)
+        summary |= count_rows(engine)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
         if not no_serve:

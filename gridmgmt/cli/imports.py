@@ -17,7 +17,7 @@ Importer = Callable[..., Report]
 EXTRA = ("outside", "without_place")
 EXTRA_WORDS = {
     "outside": "outside every grid", "without_place": "without a place", "left": "people have left",
-    "waiting": "rows now wait for review",
+    "waiting": "rows now wait for review", "cases_begun": "begun here", "cases_closed": "closed by the file",
 }  # fmt: skip
 
 

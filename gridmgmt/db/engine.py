@@ -18,21 +18,21 @@ MATTERS = "gridmgmt_matters"
 
 
 def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> Engine:
-    """Return an engine; with `role` every connection gives up all rights but that role's.
+    """Return an engine on China's clock; with `role` every connection gives up all rights but that role's.
 
+    Days in SQL (`current_date`) are then the days of `calendar.china_today`, whatever clock the server has.
     Raises nothing: a server that does not answer shows at the first connection.
     """
     options = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     # Bound values may be names: the text of an error, which may reach a log, does not show them.
     where = make_url(url).set(drivername="postgresql+psycopg2")
     engine = create_engine(where, hide_parameters=True, **options)
-    if role:
 
-        @event.listens_for(engine, "connect")
-        def give_up_rights(connection, _record) -> None:  # type: ignore[no-untyped-def]
-            with connection.cursor() as cursor:
-                cursor.execute(f'SET ROLE "{role}"')
-            connection.commit()
+    @event.listens_for(engine, "connect")
+    def begin(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'Asia/Shanghai'" + (f'; SET ROLE "{role}"' if role else ""))
+        connection.commit()
 
     return engine
 

@@ -186,15 +186,9 @@ def _lister(chosen: Chosen) -> Callable[..., str] | None:
 
 
 def _list_url(chosen: Chosen, **narrowed: str) -> str:
-    """Return the address of the list that makes a number up.
-
-    The list of all matters takes a month where it takes no days, so a period inside one month says it too.
-    """
+    """Return the address of the list that makes a number up."""
     given = chosen.arguments(**narrowed)
     given.pop("by", None)
-    start, end = given["from"], given["to"]
-    if start[:7] == end[:7]:
-        given["month"] = start[:7]
     if given.get("area") == matter_actor().area:
         del given["area"]
     return _url("matters.everything", given)

@@ -90,7 +90,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 -- Whether the department that acts has ever had a case in its hands, and whether it has now.
 CREATE OR REPLACE FUNCTION matter_in_hand(number bigint, now_only boolean) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE COST 2000 SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM incident_hand WHERE case_id = number AND unit = current_setting('app.unit', true)
         AND (NOT now_only OR status IN ('asked', 'accepted', 'answered', 'returned')))
 $$;

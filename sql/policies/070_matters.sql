@@ -71,6 +71,8 @@ DECLARE
         OR ((SELECT matter_unit()) IS NOT NULL AND matter_in_hand(id, false)))';
     mine constant text := 'starts_with(area, (SELECT matter_area()))';
     case_ constant text := 'EXISTS (SELECT FROM incident_case c WHERE c.id = case_id)';
+    -- A department's own lines are found without a look at every case.
+    line constant text := '(unit = (SELECT matter_unit()) OR ' || case_ || ')';
     told constant text := ' AND %s = current_setting(''app.user'', true)';
     -- Who a matter is about: the area's own staff, the department that has it now, the centre at city level.
     held constant text := 'EXISTS (SELECT FROM incident_case c WHERE c.id = case_id
@@ -89,7 +91,7 @@ BEGIN
     END LOOP;
     FOR rule IN SELECT * FROM (VALUES
         ('incident_step', case_, case_ || format(told, 'who'), NULL),
-        ('incident_hand', case_, case_ || format(told, 'asked_by'), case_),
+        ('incident_hand', line, case_ || format(told, 'asked_by'), line),
         ('incident_visit', '(' || mine || ' OR (case_id IS NOT NULL AND ' || case_ || '))',
             '(' || mine || ' OR (case_id IS NOT NULL AND ' || case_ || '))' || format(told, 'made_by'), NULL),
         ('incident_key', 'who = current_setting(''app.user'', true)', case_ || format(told, 'who'), NULL),

@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.config import Settings
 from gridmgmt.db import identity as accounts
 from gridmgmt.db.cluster import Cluster, server_programs
@@ -52,7 +53,7 @@ COLUMNS = ("building_code", "building_address", "building_lon", "building_lat", 
 # All that could be a planted number, and the county in two disguises.
 CANDIDATE = re.compile(rb"379981\d{11}[\dXx]|154\d{8}")
 HIDDEN = (b"379981".hex().encode(), "379981".encode("utf-16-le"))
-TODAY = date.today()
+TODAY = china_today()
 
 
 class Canary:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.engine import acting
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError, TamperedError
 from gridmgmt.households.actor import Actor
@@ -42,7 +43,7 @@ from .roster_world import (
 )
 
 SECOND = Actor("own second", TOWN_OWN)
-TODAY = date.today()
+TODAY = china_today()
 ERASE = "SELECT roster_erase(:who, 'asked', NULL, '{}', '{}', '{}')"
 
 

@@ -14,6 +14,7 @@ from datetime import date
 import shapely
 from sqlalchemy import Connection, Engine, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import Role
 
@@ -114,7 +115,7 @@ def _analysis(connection: Connection) -> None:
         " VALUES ('incidents', 'incidents.csv', 'abc', :a)",
         json.dumps({"read": 130, "filtered": 0, "new": 130, "updated": 0, "unchanged": 0, "rejected": 0}),
     )
-    this_year = date.today().year
+    this_year = china_today().year
     for year in (this_year - 1, this_year - 2):
         for level in ("grid", "village", "town"):
             _hotspot_run(connection, level, year)
@@ -212,7 +213,7 @@ def add_history(engine: Engine) -> None:
     HOSTILE and one in MINE in June. Water a year: 2 in each grid of town 2. A grid expects its number of
     noise matters in the last 旬 but one of the year, half a one in the others, and one of water in each.
     """
-    this_year = date.today().year
+    this_year = china_today().year
     with engine.begin() as connection:
         for code, name in (("03", "暖气报修"), ("04", "古树保护")):
             _run(connection, "INSERT INTO category VALUES (:a, :b, NULL, NULL)", code, name)

@@ -1,7 +1,6 @@
 """The list as files, from the page and from the command line, on the city of nine grids."""
 
 from collections.abc import Callable
-from datetime import date
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.cli.export import export
 from gridmgmt.cli.printing import write_whole
 from gridmgmt.db.models import Role
@@ -25,7 +25,7 @@ from . import small_city
 from .small_city import HOSTILE, HOSTILE_NAME, MINE, TOWN_2
 
 AsRole = Callable[[Role | None], FlaskClient]
-YEAR = date.today().year
+YEAR = china_today().year
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning")
 

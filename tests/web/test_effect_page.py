@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.web import effects
 
@@ -16,7 +16,7 @@ from . import small_city
 
 AsRole = Callable[[Role | None], FlaskClient]
 
-YEAR = date.today().year - 1  # the evidence of this year's items speaks of it
+YEAR = china_today().year - 1  # the evidence of this year's items speaks of it
 
 
 @pytest.fixture(autouse=True)

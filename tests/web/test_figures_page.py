@@ -68,7 +68,7 @@ def test_a_number_leads_to_the_list_that_makes_it_up(as_role: AsRole):
     html = page(as_role(Role.COMMAND), "?by=category").replace("&amp;", "&")
     today = china_today()
     month = f"from={today.year}-{today.month:02d}-01&to={today.isoformat()}"
-    assert f"category=11&month={today:%Y-%m}" in html or month in html
+    assert month in html
     assert "/matters/all?" in html
     assert "category=12" in html
     assert "state=closed" in html

@@ -3,13 +3,13 @@
 import gzip
 import json
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db import identity
 from gridmgmt.db.models import Role
 
@@ -18,7 +18,7 @@ from .conftest import sign_in
 
 AsRole = Callable[[Role | None], FlaskClient]
 
-LAST_YEAR = date.today().year - 1
+LAST_YEAR = china_today().year - 1
 
 
 def _page(client: FlaskClient, path: str) -> str:
@@ -187,7 +187,7 @@ def test_a_grid_chief_gets_cards_for_what_is_to_come(as_role: AsRole) -> None:
     page = _page(as_role(Role.GRID_WORKER), "/grid")
     assert "1号网格" in page
     assert "<b>400</b> 户" in page
-    if date.today().month < 12 or date.today().day < 31:
+    if china_today().month < 12 or china_today().day < 31:
         assert "噪声扰民" in page
 
 
@@ -222,7 +222,8 @@ def test_a_city_elsewhere_shows_just_the_same(engine: Engine, make_app: Callable
 def test_an_empty_city_says_what_to_do_next(
     engine: Engine, make_app: Callable[..., Flask], role: Role
 ) -> None:
-    identity.create_account(engine, role.value, small_city.PASSWORD, role, "", small_city.AREAS.get(role))
+    area, unit = small_city.AREAS.get(role), small_city.UNITS.get(role)
+    identity.create_account(engine, role.value, small_city.PASSWORD, role, "", area, unit)
     client = make_app(engine).test_client()
     sign_in(client, role.value)
     words = {
@@ -232,6 +233,7 @@ def test_an_empty_city_says_what_to_do_next(
         Role.PLANNER: "gridmgmt import",
         Role.AUDITOR: "gridmgmt import",
         Role.ADMIN: "gridmgmt import divisions",
+        Role.DEPARTMENT: "没有待签收的",
     }
     assert words[role] in client.get("/", follow_redirects=True).get_data(as_text=True)
     if role in (Role.COMMAND, Role.TOWN_OFFICER, Role.PLANNER, Role.GRID_WORKER):

@@ -7,7 +7,7 @@ outside a role's area must answer exactly as what does not exist, and nothing of
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.households.changes import service as changes
 from gridmgmt.households.changes.models import Kind, ReviewStatus
@@ -113,7 +114,7 @@ def _numbers(owner: Engine, engine: Engine, world: World) -> dict[str, dict[str,
             Kind.CORRECT,
             world.home[scope],
             world.person[PEOPLE[scope]],
-            date.today(),
+            china_today(),
             {"name": "新名"},
             "更正",
         )
@@ -122,7 +123,7 @@ def _numbers(owner: Engine, engine: Engine, world: World) -> dict[str, dict[str,
     for actor, scopes in ((OFFICE, ("own", "sibling")), (OTHER_OFFICE, ("other",))):
         made = rounds.begin(
             engine, actor, "防汛提醒", "请注意", Criteria(flags=("low_lying", "dilapidated")),
-            date.today() + timedelta(9),
+            china_today() + timedelta(9),
         )  # fmt: skip
         for scope in scopes:
             number["round"][scope] = made

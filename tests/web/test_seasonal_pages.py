@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from gridmgmt.calendar import spring_festival
+from gridmgmt.calendar import china_today, spring_festival
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
 from gridmgmt.db.models import Role
@@ -24,7 +23,7 @@ from gridmgmt.web.databases import EXTENSION
 from . import small_city
 
 AsRole = Callable[[Role | None], FlaskClient]
-YEAR = date.today().year
+YEAR = china_today().year
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +103,10 @@ def test_the_strip_adds_up_to_what_is_expected(app: Flask) -> None:
             strip.Asked(small_city.TOWN_1, grids=True, own=True),
             strip.Asked("", category="01", by_code=True),
         ):
-            shown = strip.read(connection, run, here, asked, "", date.today())
+            shown = strip.read(connection, run, here, asked, "", china_today())
             _, cells = stored.expected_cells(connection, run, asked.place, asked.category or None)
             assert np.array([row.cells for row in shown.rows]).sum(axis=0) == pytest.approx(cells.sum(axis=0))
-        own = strip.read(connection, run, here, strip.Asked(small_city.MINE), "", date.today())
+        own = strip.read(connection, run, here, strip.Asked(small_city.MINE), "", china_today())
         assert [(row.name, row.total) for row in own.rows] == [("噪声扰民", 18.5), ("灌溉用水", 36.0)]
 
 

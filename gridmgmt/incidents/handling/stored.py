@@ -4,7 +4,7 @@ Both read what the actor's rights leave (`incidents.actor.on_matters`) in a hand
 many matters stand: the numbers of a page are found first, and filled in by number afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -32,8 +32,8 @@ _BEYOND = "9" * 20
 class Filter:
     """What is asked for; '' asks for everything. `light` is one of `Light`, `unit` a department that has it.
 
-    `state` is a key of STATES, `month` the first day of the month in which a matter was told, `q` the
-    beginning of a number, or words that title, text and address hold.
+    `state` is a key of STATES, `month` the first day of the month in which a matter was told, `start` and
+    `end` the first and last day, `q` the beginning of a number, or words that title, text and address hold.
     """
 
     light: str = ""
@@ -47,6 +47,8 @@ class Filter:
     state: str = ""
     q: str = ""
     month: date | None = None
+    start: date | None = None
+    end: date | None = None
     sort: str = ""
     page: int = 1
 
@@ -143,23 +145,39 @@ def all_matters(
     """
     days = holidays.working_days(connection)
     asked = _asked(connection, actor, chosen, "i")
+    statement = _LOOKED_THROUGH if asked.case or asked.matter else _FOUND
     row = connection.execute(
-        text(f"""
-        WITH newest AS MATERIALIZED (
-            SELECT i.id, i.reported_at, ({_all(*asked.case, *asked.matter)}) AS fits
-            FROM (
-                SELECT i.* FROM incident i WHERE {_all(*asked.place, *asked.kind, *asked.number)}
-                ORDER BY i.reported_at DESC, i.id DESC LIMIT {NEWEST}
-            ) AS i LEFT JOIN incident_case c ON c.id = i.id
-        )
-        SELECT ARRAY(SELECT id FROM newest WHERE fits ORDER BY reported_at DESC, id DESC
-                LIMIT :limit OFFSET :offset) AS ids,
-            count(*) FILTER (WHERE fits) AS found, count(*) AS looked_through
-        FROM newest
-        """),
+        text(
+            statement.format(
+                found=_all(*asked.place, *asked.kind, *asked.number), fits=_all(*asked.case, *asked.matter)
+            )
+        ),
         asked.bound | _rows(chosen, size),
     ).one()
     return Page(lines_of(connection, row.ids, days, now), row.found, cut=row.looked_through == NEWEST)
+
+
+# Other filters look one by one through the newest of what the indexes find.
+_LOOKED_THROUGH = f"""
+WITH newest AS MATERIALIZED (
+    SELECT i.id, i.reported_at, ({{fits}}) AS fits
+    FROM (
+        SELECT i.* FROM incident i WHERE {{found}} ORDER BY i.reported_at DESC, i.id DESC LIMIT {NEWEST}
+    ) AS i LEFT JOIN incident_case c ON c.id = i.id
+)
+SELECT ARRAY(SELECT id FROM newest WHERE fits ORDER BY reported_at DESC, id DESC
+        LIMIT :limit OFFSET :offset) AS ids,
+    count(*) FILTER (WHERE fits) AS found, count(*) AS looked_through
+FROM newest
+"""
+# Without them nothing is looked through: a page is read off the index of days, and the count in any order.
+_FOUND = f"""
+SELECT ids, n AS found, n AS looked_through FROM (
+    SELECT ARRAY(SELECT i.id FROM incident i WHERE {{found}} ORDER BY i.reported_at DESC, i.id DESC
+            LIMIT :limit OFFSET :offset) AS ids,
+        (SELECT count(*) FROM (SELECT FROM incident i WHERE {{found}} LIMIT {NEWEST}) AS counted) AS n
+) AS page
+"""
 
 
 def soon(days: WorkingDays, now: datetime) -> datetime:
@@ -228,9 +246,9 @@ def _asked(connection: Connection, actor: Actor, chosen: Filter, table: str) -> 
     if chosen.category:
         asked.kind.append("i.category = ANY(:categories)")
         asked.bound["categories"] = sorted(service.categories(connection).below(chosen.category))
-    if chosen.month:
-        asked.kind.append("i.reported_at >= :month_from AND i.reported_at < :month_to")
-        asked.bound |= _month(chosen.month)
+    for begin, beyond, name in _periods(chosen):
+        asked.kind.append(f"i.reported_at >= :{name}_from AND i.reported_at < :{name}_to")
+        asked.bound |= {f"{name}_from": _midnight(begin), f"{name}_to": _midnight(beyond)}
     _ask_for(asked, chosen.q.strip(), table)
     return asked
 
@@ -253,13 +271,18 @@ def _grids(connection: Connection, area: str) -> list[int]:
     return list(connection.scalars(text("SELECT id FROM grid WHERE code15 = :area"), {"area": area}))
 
 
-def _month(day: date) -> dict[str, datetime]:
-    first = day.replace(day=1)
-    last = (first + timedelta(days=31)).replace(day=1)
-    return {
-        "month_from": datetime.combine(first, time(), CHINA),
-        "month_to": datetime.combine(last, time(), CHINA),
-    }
+def _periods(chosen: Filter) -> Iterator[tuple[date, date, str]]:
+    """Give each period asked for: its first day, the day after its last, and what it is called."""
+    if chosen.month:
+        first = chosen.month.replace(day=1)
+        yield first, (first + timedelta(days=31)).replace(day=1), "month"
+    if chosen.start or chosen.end:
+        last = min(chosen.end or date.max, date(9998, 12, 31))
+        yield chosen.start or date(1970, 1, 1), last + timedelta(days=1), "period"
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), CHINA)
 
 
 def _rows(chosen: Filter, size: int) -> dict[str, int]:

@@ -88,12 +88,19 @@ def asked() -> Filter:
     light = given["light"] if given["light"] in set(Light) else ""
     sort = request.args.get("sort", "")
     page = max(1, request.args.get("page", 1, int))
-    return Filter(**given | {"light": light}, month=month, sort=sort if sort in SORTS else "", page=page)
+    return Filter(
+        **given | {"light": light}, month=month, start=_day(request.args.get("from", "")),
+        end=_day(request.args.get("to", "")), sort=sort if sort in SORTS else "", page=page,
+    )  # fmt: skip
 
 
 def _month(words: str) -> date | None:
+    return _day(f"{words}-01") if words else None
+
+
+def _day(words: str) -> date | None:
     try:
-        return date.fromisoformat(f"{words}-01") if words else None
+        return date.fromisoformat(words)
     except ValueError:
         return None
 
@@ -102,6 +109,7 @@ def address(chosen: Filter, **changed: Any) -> dict[str, Any]:
     """Return what stands in the address for a filter with some things changed; what is empty is left out."""
     values: dict[str, Any] = {name: getattr(chosen, name) for name in FIELDS} | {"sort": chosen.sort}
     values["month"] = f"{chosen.month:%Y-%m}" if chosen.month else ""
+    values |= {"from": chosen.start and chosen.start.isoformat(), "to": chosen.end and chosen.end.isoformat()}
     return {name: value for name, value in (values | changed).items() if value}
 
 
@@ -156,11 +164,14 @@ def _chips(
         "ledger": kept.get(chosen.ledger, chosen.ledger),
         "state": states.get(chosen.state, chosen.state),
         "month": f"{chosen.month:%Y年%-m月}" if chosen.month else "",
+        "from": f"{chosen.start} 起",
+        "to": f"到 {chosen.end}",
     }
+    given = address(chosen)
     return [
         Chip(said, url_for(endpoint, **address(chosen, **{name: ""})))
         for name, said in words.items()
-        if getattr(chosen, name)
+        if name in given
     ]
 
 
