@@ -147,7 +147,7 @@ def _breakdowns() -> dict[By, str]:
 
 
 def _period(asked: Mapping[str, str]) -> Period:
-    """Return the period of the address, by default the year in which the newest matter was reported."""
+    """Return the period of the address, by default the newest year of which there is much to say."""
     first, last = _day(asked, "from"), _day(asked, "to")
     today = china_today()
     if first is None and last is None:

@@ -49,9 +49,26 @@ def figures(
 
 
 def newest_day(connection: Connection) -> date | None:
-    """Return the day on which the newest matter was reported, by China's clock; the reader's rights do."""
+    """Return the last day that figures should hold by default, by China's clock; the reader's rights do.
+
+    That is the day on which the newest matter was reported; the last of the year before while its year has
+    less than a tenth of that one's matters, because nothing can be said of it yet.
+    """
     moment = connection.execute(text("SELECT max(reported_at) FROM incident")).scalar_one()
-    return moment.astimezone(CHINA).date() if moment else None
+    if moment is None:
+        return None
+    newest = moment.astimezone(CHINA).date()
+    years = [datetime(newest.year - back, 1, 1, tzinfo=CHINA) for back in (0, 1)]
+    row = connection.execute(_SO_FAR, {"year": years[0], "before": years[1]}).one()
+    return newest if row.now * 10 >= row.before else date(newest.year - 1, 12, 31)
+
+
+# Enough of each to tell a tenth; counting on would only take longer.
+_SO_FAR = text("""
+SELECT (SELECT count(*) FROM (SELECT FROM incident WHERE reported_at >= :year LIMIT 2000) AS n) AS now,
+    (SELECT count(*) FROM (
+        SELECT FROM incident WHERE reported_at >= :before AND reported_at < :year LIMIT 20000) AS b) AS before
+""")
 
 
 # --- read
