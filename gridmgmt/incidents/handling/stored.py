@@ -242,7 +242,9 @@ def _asked(connection: Connection, actor: Actor, chosen: Filter, table: str) -> 
         asked.bound["grids"] = _grids(connection, area)
     asked.bound |= {"live": [status.value for status in LIVE], "light": chosen.light}
     if chosen.state in STATES:
-        (asked.matter if "i." in STATES[chosen.state] else asked.case).append(STATES[chosen.state])
+        # Nearly all are closed: no need to look through them one by one.
+        of_matter = asked.kind if chosen.state == "closed" else asked.matter
+        (of_matter if "i." in STATES[chosen.state] else asked.case).append(STATES[chosen.state])
     if chosen.category:
         asked.kind.append("i.category = ANY(:categories)")
         asked.bound["categories"] = sorted(service.categories(connection).below(chosen.category))
