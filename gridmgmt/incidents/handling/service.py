@@ -381,8 +381,8 @@ def correct(
     """Correct category, ledger, place or address of an open matter; what is None stays.
 
     Another category brings its own limit, counted from when the matter was told or last reopened, and put off
-    by as many working days as the old one was. A place outside the actor's
-    area is refused: the matter is raised to the city, which may move it anywhere.
+    by as many working days as the old one was. A place outside the actor's area is refused: the matter is
+    raised to the city, which may move it anywhere.
     """
     with on_case(engine, actor, case_id, version, now) as work:
         work.check_live()
