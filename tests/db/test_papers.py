@@ -12,10 +12,12 @@ from typing import Any
 import docx
 import pytest
 from docx.oxml.ns import qn
+from PIL import Image
 from sqlalchemy import Engine, text
 
 from gridmgmt.calendar import CHINA, china_today
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from gridmgmt.importing import pictures
 from gridmgmt.incidents.handling import hands
 from gridmgmt.incidents.handling import service as handling
 from gridmgmt.incidents.handling.visits import VisitTold
@@ -393,6 +395,14 @@ def test_the_page_has_the_measures_of_an_official_paper():
     foot = section.footer._element.xml
     assert "PAGE" in foot
     assert "—" in foot
+
+
+def test_a_process_that_has_made_a_pdf_still_refuses_a_photo_that_is_cut_off():
+    pdf.laid_out(Page(parse("<p>正文</p>"), "标题", "〔2026〕0001号", "town_officer"), datetime.now(CHINA))
+    stream = io.BytesIO()
+    Image.effect_noise((400, 300), 60).convert("RGB").save(stream, "JPEG")
+    with pytest.raises(InputError):
+        pictures.prepare(stream.getvalue()[:-2000])
 
 
 def test_no_line_begins_with_a_mark_that_closes():

@@ -7,6 +7,8 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from PIL import ImageFile
+
 from gridmgmt.errors import SetupError
 from gridmgmt.incidents.papers.page import Node, Page, widths
 
@@ -72,6 +74,8 @@ def _document(page: Page, made_at: datetime) -> Any:
     except OSError as why:
         wanted = " ".join(SYSTEM_PACKAGES)
         raise SetupError(f"PDF papers need the system packages {wanted}: apt-get install {wanted}") from why
+    # Loading it lets the whole process take pictures that are cut off; photos that people send must be whole.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     return HTML(string=html(page, made_at), url_fetcher=_refuse, media_type="print")
 
 
