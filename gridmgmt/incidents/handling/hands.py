@@ -3,11 +3,11 @@
 The errors are those of `service`; a department acts on its own lines by their number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, insert, select, update
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -78,111 +78,82 @@ def _check_known(work: Work, unit: str) -> None:
         raise InputError("units", unit, "the name of a department")
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """How a line goes on: by what act, from which states to which, and whose names and moment it keeps."""
+
+    act: Act
+    states: frozenset[HandStatus]
+    to: HandStatus
+    by_unit: bool = False
+    stamp: str = ""  # of the columns <stamp>_at and <stamp>_by
+
+
+_ACCEPT = _Turn(Act.ACCEPT, frozenset({HandStatus.ASKED}), HandStatus.ACCEPTED, True, "accepted")
+_REFUSE = _Turn(Act.REFUSE, frozenset({HandStatus.ASKED}), HandStatus.REFUSED, True)
+_ANSWER = _Turn(
+    Act.ANSWER, frozenset({HandStatus.ACCEPTED, HandStatus.RETURNED}), HandStatus.ANSWERED, True, "answered"
+)
+_STRIKE_OFF = _Turn(Act.STRIKE_OFF, frozenset({HandStatus.ANSWERED}), HandStatus.STRUCK_OFF, stamp="verified")
+_RETURN = _Turn(Act.RETURN, frozenset({HandStatus.ANSWERED}), HandStatus.RETURNED)
+_WITHDRAW = _Turn(Act.WITHDRAW, LIVE, HandStatus.WITHDRAWN)
+
+
 def accept(engine: Engine, actor: Actor, hand_id: int, *, now: datetime | None = None) -> int:
     """Take what was asked (签收)."""
-
-    def change(work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"accepted_at": work.now, "accepted_by": actor.username}
-
-    return _by_unit(
-        engine, actor, hand_id, Act.ACCEPT, {HandStatus.ASKED}, HandStatus.ACCEPTED, change, "", now
-    )
+    return _turned(engine, actor, hand_id, _ACCEPT, now)
 
 
 def refuse(engine: Engine, actor: Actor, hand_id: int, reason: str, *, now: datetime | None = None) -> int:
     """Give back what was asked, with the reason (退回)."""
-    words = required("reason", reason)
-
-    def change(_work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"reason": words}
-
-    return _by_unit(
-        engine, actor, hand_id, Act.REFUSE, {HandStatus.ASKED}, HandStatus.REFUSED, change, words, now
-    )
+    return _turned(engine, actor, hand_id, _REFUSE, now, reason=required("reason", reason))
 
 
 def answer(engine: Engine, actor: Actor, hand_id: int, words: str, *, now: datetime | None = None) -> int:
     """Report what was done (反馈); it waits for the office's verification."""
-    told = required("answer", words)
-
-    def change(work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"answer": told, "answered_at": work.now, "answered_by": actor.username}
-
-    states = {HandStatus.ACCEPTED, HandStatus.RETURNED}
-    return _by_unit(engine, actor, hand_id, Act.ANSWER, states, HandStatus.ANSWERED, change, told, now)
+    return _turned(engine, actor, hand_id, _ANSWER, now, answer=required("answer", words))
 
 
 def strike_off(engine: Engine, actor: Actor, hand_id: int, *, now: datetime | None = None) -> int:
     """Strike a line off after looking at what was done (验收销账)."""
-
-    def change(work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"verified_at": work.now, "verified_by": actor.username}
-
-    states = {HandStatus.ANSWERED}
-    return _by_office(engine, actor, hand_id, Act.STRIKE_OFF, states, HandStatus.STRUCK_OFF, change, "", now)
+    return _turned(engine, actor, hand_id, _STRIKE_OFF, now)
 
 
 def return_(engine: Engine, actor: Actor, hand_id: int, reason: str, *, now: datetime | None = None) -> int:
     """Send a line back that does not hold (验收未过)."""
-    words = required("reason", reason)
-
-    def change(_work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"reason": words}
-
-    states = {HandStatus.ANSWERED}
-    return _by_office(engine, actor, hand_id, Act.RETURN, states, HandStatus.RETURNED, change, words, now)
+    return _turned(engine, actor, hand_id, _RETURN, now, reason=required("reason", reason))
 
 
 def withdraw(engine: Engine, actor: Actor, hand_id: int, reason: str, *, now: datetime | None = None) -> int:
     """Take a line back from a department (收回)."""
-    words = required("reason", reason)
-
-    def change(_work: Work, _line: Row[Any]) -> dict[str, Any]:
-        return {"reason": words}
-
-    return _by_office(
-        engine, actor, hand_id, Act.WITHDRAW, set(LIVE), HandStatus.WITHDRAWN, change, words, now
-    )
+    return _turned(engine, actor, hand_id, _WITHDRAW, now, reason=required("reason", reason))
 
 
-Change = Callable[[Work, Row[Any]], dict[str, Any]]
-
-
-def _by_unit(
-    engine: Engine, actor: Actor, hand_id: int, act: Act, states: set[HandStatus], to: HandStatus,
-    change: Change, note: str, now: datetime | None,
-) -> int:  # fmt: skip
-    if actor.role is not Role.DEPARTMENT:
-        raise NotAllowedError(f"{actor.username} is no department")
-    return _turn(engine, actor, hand_id, act, states, to, change, note, now)
-
-
-def _by_office(
-    engine: Engine, actor: Actor, hand_id: int, act: Act, states: set[HandStatus], to: HandStatus,
-    change: Change, note: str, now: datetime | None,
-) -> int:  # fmt: skip
-    if actor.role not in (Role.TOWN_OFFICER, Role.COMMAND):
-        raise NotAllowedError(f"{actor.username} is no office")
-    return _turn(engine, actor, hand_id, act, states, to, change, note, now)
-
-
-def _turn(
-    engine: Engine, actor: Actor, hand_id: int, act: Act, states: set[HandStatus], to: HandStatus,
-    change: Change, note: str, now: datetime | None,
-) -> int:  # fmt: skip
-    """Bring a line from one of some states to another, with its step; done twice it is done once."""
+def _turned(
+    engine: Engine, actor: Actor, hand_id: int, turn: _Turn, now: datetime | None, **said: str
+) -> int:
+    """Bring a line on with its step, and return the case's new version; `said` is at most one text."""
+    _check_role(actor, turn)
     with on_matters(engine, actor) as connection:
         case_id = connection.scalar(select(IncidentHand.case_id).where(IncidentHand.id == hand_id))
         if case_id is None:
             raise NotFoundError(f"no line {hand_id} here")
         work = held(connection, actor, case_id, now=now)
         line = connection.execute(select(IncidentHand.__table__).where(IncidentHand.id == hand_id)).one()
-        if actor.role is Role.DEPARTMENT and line.unit != actor.unit:
+        if turn.by_unit and line.unit != actor.unit:
             raise NotFoundError(f"no line {hand_id} here")
-        if actor.role is not Role.DEPARTMENT:
+        if not turn.by_unit:
             actor.check_office(work.case.level)
-        if line.status not in states or not work.case.open:
+        if line.status not in turn.states or not work.case.open:
             raise ConflictError(f"line {hand_id} of matter {work.case.number} is {line.status}")
-        columns = change(work, line) | {"status": to.value}
+        stamps = {f"{turn.stamp}_at": work.now, f"{turn.stamp}_by": actor.username} if turn.stamp else {}
+        columns = {**said, **stamps, "status": turn.to.value}
         connection.execute(update(IncidentHand).where(IncidentHand.id == hand_id).values(**columns))
-        return work.write(act, unit=line.unit, note=note)
+        return work.write(turn.act, unit=line.unit, note=next(iter(said.values()), ""))
+
+
+def _check_role(actor: Actor, turn: _Turn) -> None:
+    if turn.by_unit and actor.role is not Role.DEPARTMENT:
+        raise NotAllowedError(f"{actor.username} is no department")
+    if not turn.by_unit and actor.role not in (Role.TOWN_OFFICER, Role.COMMAND):
+        raise NotAllowedError(f"{actor.username} is no office")
