@@ -95,9 +95,7 @@ _BEGIN = (
     """
     INSERT INTO incident_case (id, number, flow_id, stage, stage_since, opened_at, step_due_at, next_due_at,
         level, version)
-    SELECT id, to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDD')
-            || lpad((nextval('incident_number') % 100000)::text, 5, '0'),
-        :flow, :stage, now(), now(), step_due_at, next_due_at, level, 1
+    SELECT id, matter_number(now()), :flow, :stage, now(), now(), step_due_at, next_due_at, level, 1
     FROM begun ORDER BY id
     """,
     """

@@ -83,6 +83,12 @@ END $$;
 CREATE OR REPLACE TRIGGER incident_step_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON incident_step
     FOR EACH STATEMENT EXECUTE FUNCTION incident_step_stands();
 
+-- The next reference number of a matter: the day in China and five digits that do not repeat within it.
+CREATE OR REPLACE FUNCTION matter_number(told_at timestamptz) RETURNS text LANGUAGE sql AS $$
+    SELECT to_char(told_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDD')
+        || lpad((nextval('incident_number') % 100000)::text, 5, '0')
+$$;
+
 -- Whoever follows a matter by its secret link: the case and where it lies; nothing without the right hash.
 CREATE OR REPLACE FUNCTION matter_followed(hash bytea) RETURNS TABLE (case_id bigint, area text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -182,7 +182,7 @@ def _write(
     category = connection.execute(select(Category.days).where(Category.code == told.category)).one()
     due_at = days.after(now, Limit(days=category.days or flow.days))
     level = _level(actor, place)
-    number = next_number(connection, now)
+    number = connection.execute(text("SELECT matter_number(:now)"), {"now": now}).scalar_one()
     begins = flow.step(flow.begins)
     case_id = connection.execute(
         insert(Incident)
@@ -275,12 +275,6 @@ def _remember(connection: Connection, actor: Actor, key: UUID, case_id: int, tol
     connection.execute(
         insert(IncidentKey).values(key=key, who=actor.username, case_id=case_id, digest=told.digest())
     )
-
-
-def next_number(connection: Connection, now: datetime) -> str:
-    """Return the next reference number: the day in China and five digits that do not repeat within it."""
-    serial = connection.execute(text("SELECT nextval('incident_number') % 100000")).scalar_one()
-    return f"{now.astimezone(CHINA):%Y%m%d}{serial:05d}"
 
 
 def follow_hash(token: str) -> bytes:
