@@ -4,7 +4,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -45,11 +55,17 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 
 class Account(Base):
     """A person who may sign in; `area` is the division or grid code that the account is bound to, `unit` the
-    department.
+    department. `must_change`: the password was given by somebody else. `totp_sealed` is the second factor's
+    secret, sealed by whoever asks (`web.second_factor`), `totp_step` the last time step that was used.
     """
 
     __tablename__ = "account"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (
+        one_of("role", Role),
+        CheckConstraint("(totp_sealed IS NULL) = (totp_salt IS NULL)", name="totp"),
+        CheckConstraint("(oidc_issuer IS NULL) = (oidc_subject IS NULL)", name="oidc"),
+        UniqueConstraint("oidc_issuer", "oidc_subject"),
+    )
 
     username: Mapped[str] = mapped_column(Text, primary_key=True)
     password_hash: Mapped[str] = mapped_column(Text)
@@ -59,10 +75,94 @@ class Account(Base):
     unit: Mapped[str | None] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    must_change: Mapped[bool] = mapped_column(server_default=text("false"))
+    totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_salt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_step: Mapped[int | None] = mapped_column(BigInteger)
+    oidc_issuer: Mapped[str | None] = mapped_column(Text)
+    oidc_subject: Mapped[str | None] = mapped_column(Text)
+    signed_in_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class SessionEnd(StrEnum):
+    """Why a session is over."""
+
+    SIGNED_OUT = "signed_out"
+    IDLE = "idle"
+    REVOKED = "revoked"
+    PASSWORD = "password"
+
+
+class AccountSession(Base):
+    """One sign-in; `id` is the SHA-256 of the token that the browser's cookie holds, never the token."""
+
+    __tablename__ = "account_session"
+    __table_args__ = (
+        one_of("ended_why", SessionEnd),
+        CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended"),
+    )
+
+    id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("account.username", ondelete="CASCADE"), index=True)
+    started_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    seen_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    ended_why: Mapped[str | None] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(Text)
+
+
+class JobKind(StrEnum):
+    """What long work can be asked for on a page."""
+
+    IMPORT = "import"
+    HOTSPOTS = "hotspots"
+    CLUSTERS = "clusters"
+    SEASONAL = "seasonal"
+
+
+class JobStatus(StrEnum):
+    """Where long work stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(Base):
+    """Long work asked for on a page: how far it is (`at` of `total`), what it does now, what came of it.
+
+    `beat_at` is when it last said that it lives: work that fell silent was killed.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (
+        one_of("kind", JobKind),
+        one_of("status", JobStatus),
+        Index("ix_job_status", "status", postgresql_where=text("status IN ('waiting', 'running')")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    asked_by: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    status: Mapped[str] = mapped_column(Text, server_default=text("'waiting'"))
+    doing: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[int | None] = mapped_column(BigInteger)
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    beat_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    finished_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 class ImportRun(Base):
-    """One finished import: what file, what came of its rows. The highest id is the data version."""
+    """One finished import: what file, what came of its rows, where those that were not taken stand (a path in
+    the home folder, if they were written). The highest id is the data version.
+    """
 
     __tablename__ = "import_run"
 
@@ -72,3 +172,4 @@ class ImportRun(Base):
     sha256: Mapped[str] = mapped_column(Text)
     finished_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    rejects: Mapped[str | None] = mapped_column(Text)

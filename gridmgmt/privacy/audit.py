@@ -19,6 +19,9 @@ NAMES = {
     "person.erase": "删除本人信息", "person.access": "查询谁看过本人信息", "roster.retention": "到期清理",
     "keys.rotate": "更换密钥", "import.roster": "导入名册",
     "party.add": "登记当事人", "party.reveal": "查看当事人", "party.erase": "删除当事人",
+    "account.create": "新建账号", "account.change": "修改账号", "account.password": "重设密码",
+    "account.sessions": "结束登录", "account.factor": "两步验证", "code.change": "修改码表",
+    "import.ask": "上传文件导入", "analysis.ask": "发起分析",
     "mediation.write": "记录调解", "mediation.read": "查看调解记录", "paper.make": "出具文书",
 }  # fmt: skip
 FAULT_NAMES = {

@@ -12,9 +12,14 @@ from gridmgmt.config import Settings
 from gridmgmt.config import settings as settings_now
 from gridmgmt.web import (
     access,
+    account,
+    accounts,
     admin,
+    area_card,
     audit,
     changes,
+    codes,
+    compare,
     data,
     download,
     effects,
@@ -22,15 +27,21 @@ from gridmgmt.web import (
     figures,
     files,
     grid,
+    health,
     intake,
     interface,
+    jobs,
     keys,
+    language,
     login,
+    map_export,
     matter_admin,
     matters,
     mediation,
+    oidc,
     overview,
     papers,
+    phone,
     plan,
     rights,
     roster,
@@ -40,8 +51,11 @@ from gridmgmt.web import (
     security,
     tasks,
     throttle,
+    tiles,
+    times,
     units,
     visits,
+    wall,
 )
 from gridmgmt.web.areas import city_name
 from gridmgmt.web.databases import EXTENSION, open_databases
@@ -95,7 +109,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     for module in (
         files, login, overview, plan, seasonal, download, effects, grid, tasks, roster, changes, rights,
         visits, rounds, admin, audit, data, matters, intake, units, say, mediation, papers, figures,
-        matter_admin, keys, interface,
+        matter_admin, keys, interface, tiles, area_card, compare, wall, map_export, times, account, accounts,
+        oidc, jobs, codes, health, phone, language,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     return app

@@ -30,6 +30,7 @@ FILES = {
     "leaflet-geoman.js": "@geoman-io/leaflet-geoman-free/dist/leaflet-geoman.min.js",
     "leaflet-geoman.css": "@geoman-io/leaflet-geoman-free/dist/leaflet-geoman.css",
     "htmx.js": "htmx.org/dist/htmx.min.js",
+    "protomaps-leaflet.js": "protomaps-leaflet/dist/protomaps-leaflet.js",
 }
 
 # What folium 0.20 emits -> our file, or None: dropped on purpose. jQuery serves folium's popups and

@@ -129,8 +129,19 @@ def _cases() -> None:
         {_case("incident_hand")} NOT NULL,
         {_ref("incident_hand", "unit", "department", "text")} NOT NULL,
         {_words("incident_hand", "part", "lead", "joint")},
-        {_words("incident_hand", "status", "asked", "accepted", "refused", "answered", "struck_off",
-                "returned", "withdrawn")},
+        {
+        _words(
+            "incident_hand",
+            "status",
+            "asked",
+            "accepted",
+            "refused",
+            "answered",
+            "struck_off",
+            "returned",
+            "withdrawn",
+        )
+    },
         asked_at timestamptz NOT NULL DEFAULT now(),
         asked_by text NOT NULL,
         request text,
@@ -310,8 +321,18 @@ def _meetings() -> None:
     CREATE INDEX ix_matter_meeting_item_case_id ON matter_meeting_item (case_id);
     CREATE TABLE matter_paper (
         {ID.format("matter_paper")},
-        {_words("matter_paper", "kind", "opinion_slip", "feedback", "certificate", "agreement",
-                "meeting_notice", "meeting_report")},
+        {
+        _words(
+            "matter_paper",
+            "kind",
+            "opinion_slip",
+            "feedback",
+            "certificate",
+            "agreement",
+            "meeting_notice",
+            "meeting_report",
+        )
+    },
         number text NOT NULL CONSTRAINT uq_matter_paper_number UNIQUE,
         area text NOT NULL,
         {_case("matter_paper")},

@@ -1,0 +1,5 @@
+"""The interface in Chinese or English."""
+
+from flask import Blueprint
+
+pages = Blueprint("language", __name__)
