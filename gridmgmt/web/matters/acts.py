@@ -14,7 +14,7 @@ from gridmgmt.incidents.handling.acts import ACT_NAMES, Act
 from gridmgmt.incidents.handling.models import VisitKind
 from gridmgmt.incidents.handling.options import id_of
 from gridmgmt.incidents.handling.visits import VisitTold
-from gridmgmt.web.access import allow
+from gridmgmt.web.access import allow, safe_target
 from gridmgmt.web.databases import matters
 from gridmgmt.web.matters.blueprint import SEERS, pages
 from gridmgmt.web.matters.page import shown
@@ -62,7 +62,7 @@ def do(case_id: int, act: str) -> Any:
     except ConflictError as error:
         return _told(case_id, version, error.http_status)
     flash(_done(case_id, act, version))
-    return redirect(url_for("matters.matter", case_id=case_id), 303)
+    return redirect(safe_target(request.form.get("then")) or url_for("matters.matter", case_id=case_id), 303)
 
 
 def _done(case_id: int, act: str, version: int | None) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask_login import current_user
 
 from gridmgmt.db.models import Role
@@ -55,8 +56,15 @@ def matter(case_id: int) -> Any:
 @pages.get("/<int:case_id>/preview")
 @allow(*SEERS)
 def preview(case_id: int) -> Any:
-    """The heart of a matter beside the list, as a fragment."""
-    return shown(case_id, template="matter_preview.html")
+    """The heart of a matter beside the list, with what can be done: an act leads back to the list."""
+    return shown(case_id, template="matter_preview.html", then=_list_shown())
+
+
+def _list_shown() -> str:
+    """Return the address of the list that asked, as htmx names it; '' for anything else."""
+    asked = urlsplit(request.headers.get("HX-Current-URL", ""))
+    lists = {url_for("matters.inbox"), url_for("matters.everything")}
+    return f"{asked.path}?{asked.query}" if asked.path in lists else ""
 
 
 def shown(
@@ -65,8 +73,12 @@ def shown(
     status: int = 200,
     between: Sequence[StepLine] = (),
     template: str = "matter.html",
+    then: str = "",
 ) -> Any:
-    """Return the page of a matter; `between` is what others did meanwhile, what was typed is kept."""
+    """Return the page of a matter; `between` is what others did meanwhile, what was typed is kept.
+
+    `then` is where its acts lead afterwards, when not back to the matter.
+    """
     actor = matter_actor()
     with reader().connect() as connection:
         here = territory(connection)
@@ -89,6 +101,8 @@ def shown(
         way=_way(found),
         moves=moves,
         first=_first(moves),
+        keys=_keys(found, moves),
+        then=then,
         aside=[choice.act for act in ASIDE for choice in found.choices if choice.act is act],
         hand_acts=lambda hand: _hand_acts(found, hand),
         people=people,
@@ -129,6 +143,20 @@ def _way(found: MatterPage) -> list[tuple[str, str]]:
         (step.name, "now" if n == at else "did" if n < at and step.name in passed else "")
         for n, step in enumerate(way)
     ]
+
+
+def _keys(found: MatterPage, moves: Sequence[Choice]) -> dict[str | None, str]:
+    """Return the letter that reaches each move: c closes, r returns to an earlier step, a goes on."""
+    keys: dict[str | None, str] = {}
+    if found.flow is None or found.case is None:
+        return keys
+    now = found.flow.place(found.case.stage)
+    for move in moves:
+        closes = found.flow.step(str(move.to)).final
+        letter = "c" if closes else "r" if found.flow.place(str(move.to)) < now else "a"
+        if letter not in keys.values() and not move.missing:
+            keys[move.to] = letter
+    return keys
 
 
 def _first(moves: Sequence[Choice]) -> Choice | None:

@@ -15,6 +15,18 @@
     row.scrollIntoView({ block: "nearest" });
   });
 
+  /* A letter opens what it stands beside: a goes on, d hands over, r returns, c closes, m makes a note. */
+  document.addEventListener("keydown", function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    var act = /^[a-z]$/.test(event.key) && document.querySelector('.acts [data-key="' + event.key + '"]');
+    if (!act) return;
+    event.preventDefault();
+    if ("open" in act) act.open = true;
+    var field = act.querySelector("select, textarea, input:not([type=hidden]), button");
+    field.focus();
+    act.scrollIntoView({ block: "nearest" });
+  });
+
   /* A part beside the matter that could not be fetched says so; reloading the page for it might never end. */
   document.addEventListener("htmx:responseError", function (event) {
     var part = event.detail.elt;
