@@ -25,6 +25,7 @@ from gridmgmt.importing import kept, pictures
 from gridmgmt.seasonal import stored as seasonal_list
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.seasonal.tasks import service, stored
+from gridmgmt.seasonal.tasks.models import STATUS_NAMES, TaskStatus
 from gridmgmt.seasonal.tasks.service import Actor, Outcome
 from gridmgmt.seasonal.tasks.stored import Task, YearOfTasks
 from gridmgmt.web import seasonal
@@ -77,7 +78,13 @@ def allow_photos(endpoint: str | None, _: object) -> None:
 
 @pages.app_context_processor
 def asked_by_templates() -> dict[str, Any]:
-    return {"overdue_tasks": _overdue, "treated": _treated, "to_hand_out": _to_hand_out}
+    return {
+        "overdue_tasks": _overdue,
+        "treated": _treated,
+        "to_hand_out": _to_hand_out,
+        "handed_out": _handed_out,
+        "task_states": STATUS_NAMES,
+    }
 
 
 def _overdue() -> int:
@@ -95,12 +102,17 @@ def _treated(item: Item) -> list[YearOfTasks]:
         return stored.of_item(connection, item)
 
 
+def _handed_out(items: Collection[Item]) -> dict[int, TaskStatus]:
+    """Return where the tasks of these items stand; what was not handed out is left out."""
+    with reader().connect() as connection:
+        return stored.by_item(connection, [item.id for item in items])
+
+
 def _to_hand_out(items: Collection[Item]) -> int:
     """Return how many of these items the signed-in person could hand out now, for the button."""
     if current_user.role not in OFFICES:
         return 0
-    with reader().connect() as connection:
-        linked = stored.by_item(connection, [item.id for item in items])
+    linked = _handed_out(items)
     today = china_today()
     return sum(service.left_because(item, own_area(), linked, today) is None for item in items)
 
