@@ -106,6 +106,22 @@ def test_an_office_hands_out_a_department_answers_and_a_dissatisfied_resident_re
     assert world.version(taken.case_id) > 10
 
 
+def test_an_officer_works_through_the_inbox_by_letters_and_stays_in_it(world: World, desk: Desk) -> None:
+    first, second = world.take_in(title="路灯不亮"), world.take_in(title="井盖松了")
+    office = desk(OFFICE)
+    page = office.page
+    office.go("/matters?sort=longest")
+    page.keyboard.press("j")
+    expect(page.locator("#preview .acts kbd").first).to_have_text("a")
+    before = world.version(first.case_id) + world.version(second.case_id)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator(".told")).to_contain_text("已办：呈书记阅批")
+    assert page.url.endswith("/matters?sort=longest"), "the same list"
+    assert world.version(first.case_id) + world.version(second.case_id) == before + 1
+    office.shot("matters-letters-1366x768")
+
+
 def test_of_two_officers_at_once_one_is_told_and_keeps_what_was_typed(world: World, desk: Desk) -> None:
     taken = world.take_in(title="水管漏了")
     first, second = desk(OFFICE), desk(SECOND_OFFICE)

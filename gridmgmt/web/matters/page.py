@@ -11,7 +11,7 @@ from flask_login import current_user
 from gridmgmt.db.models import Role
 from gridmgmt.incidents.actor import on_matters
 from gridmgmt.incidents.choices import LEDGERS, SATISFACTION
-from gridmgmt.incidents.flows.flow import GUARD_NAMES
+from gridmgmt.incidents.flows.flow import GUARD_NAMES, Need
 from gridmgmt.incidents.handling import page
 from gridmgmt.incidents.handling.acts import ACT_NAMES, Act
 from gridmgmt.incidents.handling.models import HAND_NAMES, VISIT_NAMES, HandStatus, VisitKind
@@ -146,14 +146,15 @@ def _way(found: MatterPage) -> list[tuple[str, str]]:
 
 
 def _keys(found: MatterPage, moves: Sequence[Choice]) -> dict[str | None, str]:
-    """Return the letter that reaches each move: c closes, r returns to an earlier step, a goes on."""
+    """Return the letter that reaches each move: d hands over, c closes, r returns, a goes on."""
     keys: dict[str | None, str] = {}
     if found.flow is None or found.case is None:
         return keys
     now = found.flow.place(found.case.stage)
     for move in moves:
         closes = found.flow.step(str(move.to)).final
-        letter = "c" if closes else "r" if found.flow.place(str(move.to)) < now else "a"
+        back = found.flow.place(str(move.to)) < now
+        letter = "d" if Need.UNITS in move.needs else "c" if closes else "r" if back else "a"
         if letter not in keys.values() and not move.missing:
             keys[move.to] = letter
     return keys
