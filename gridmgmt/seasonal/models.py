@@ -52,7 +52,11 @@ class SeasonalItem(Base):
     """
 
     __tablename__ = "seasonal_item"
-    __table_args__ = (one_of("clock", Clock), Index("ix_seasonal_item_run_id_act_by", "run_id", "act_by"))
+    __table_args__ = (
+        one_of("clock", Clock),
+        Index("ix_seasonal_item_run_id_act_by", "run_id", "act_by"),
+        Index("ix_seasonal_item_season", "year", "category", "start_on", "area"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("analysis_run.id", ondelete="CASCADE"))

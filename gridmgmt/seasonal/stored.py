@@ -134,6 +134,27 @@ def latest_year(connection: Connection) -> int:
     return found[0]
 
 
+@dataclass(frozen=True)
+class YearList:
+    """The whole list of a year, ordered by the day to act, and which of its areas lie inside which."""
+
+    items: list[Item]
+    parts: dict[tuple[str, date], Counter[str]]
+
+    def speaking_for(self, areas: Collection[str] | None) -> list[Item]:
+        """Return the items of these places and of all below them; all of them for None.
+
+        An item of a place around them is theirs when no finer item of the same season speaks for them.
+        """
+        if areas is None:
+            return list(self.items)
+        return [
+            item
+            for item in self.items
+            if any(_speaks_for(item.area, each, self.parts[_season(item)]) for each in areas)
+        ]
+
+
 def items(
     connection: Connection,
     year: int | None = None,
@@ -142,14 +163,18 @@ def items(
 ) -> list[Item]:
     """Return the list of a year (the latest when None), ordered by the day to act.
 
-    `areas` keeps the items of these places and of all below them, and of the places around them when no
-    finer item of the same season speaks for them. `category` keeps a category and all under it.
+    `areas` keeps what speaks for these places (see `YearList`), `category` a category and all under it.
     """
     if year is None:
         known = years(connection)
         if not known:
             return []
         year = known[0]
+    return year_list(connection, year, category).speaking_for(areas)
+
+
+def year_list(connection: Connection, year: int, category: str | None = None) -> YearList:
+    """Return the list of a year, empty when there is none; `category` keeps one and all under it."""
     names = _area_names(connection)
     code_list = incidents.categories(connection)
     chiefs = grids.chiefs(connection)
@@ -162,11 +187,10 @@ def items(
         .order_by(SeasonalItem.act_by, SeasonalItem.category, SeasonalItem.area)
     ).all()
     finer = _parts_listed(rows)
-    return [
-        _item(row, names, code_list, chiefs, rest=bool(finer[_season(row)][row.area]))
-        for row in rows
-        if areas is None or any(_speaks_for(row.area, each, finer[_season(row)]) for each in areas)
-    ]
+    return YearList(
+        [_item(row, names, code_list, chiefs, rest=bool(finer[_season(row)][row.area])) for row in rows],
+        finer,
+    )
 
 
 def _season(row: Any) -> tuple[str, date]:

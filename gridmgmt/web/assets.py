@@ -6,6 +6,7 @@ or that nothing does. An address it does not know raises, so that no page can be
 `python -m gridmgmt.web.assets [NODE_MODULES]` copies the listed files out of what `npm ci` installed.
 """
 
+import base64
 import hashlib
 import shutil
 import sys
@@ -70,6 +71,14 @@ def fingerprint(name: str) -> str:
             "npm ci --ignore-scripts && python -m gridmgmt.web.assets"
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+@cache
+def integrity(name: str) -> str:
+    """Return the hash by which a browser refuses a script or style that is not the file we hold."""
+    fingerprint(name)  # says what to do when the file is missing
+    digest = hashlib.sha384((STATIC / name).read_bytes()).digest()
+    return f"sha384-{base64.b64encode(digest).decode()}"
 
 
 def copy(node_modules: Path, target: Path = VENDOR) -> list[Path]:

@@ -23,7 +23,7 @@ def asset(name: str) -> str:
 @pages.app_context_processor
 def common() -> dict[str, Any]:
     menu = MENUS[current_user.role] if current_user and current_user.is_authenticated else ()
-    return {"asset": asset, "menu": menu}
+    return {"asset": asset, "integrity": assets.integrity, "menu": menu}
 
 
 @pages.get("/static/<path:name>")

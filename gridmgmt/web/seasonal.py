@@ -15,7 +15,7 @@ from gridmgmt.grids.codes import DIGITS
 from gridmgmt.seasonal import evidence as proofs
 from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.stored import CONFIDENCE, CategoryVerdict, Item, ListRun
-from gridmgmt.web import strip
+from gridmgmt.web import strip, year_list
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import reader
@@ -73,7 +73,7 @@ def _opened(connection: Connection) -> _Opened:
     years = seasonal.years(connection)
     year = _year(years)
     here = territory(connection)
-    everything = seasonal.items(connection, year, listed_areas()) if year else []
+    everything = year_list.items(connection, year, listed_areas()) if year else []
     chosen = {name: request.args.get(name, "").strip()[:60] for name in FILTERS}
     chosen["area"] = _area(chosen, here)
     found = _current_first([item for item in everything if _fits(item, chosen, here)])

@@ -28,7 +28,7 @@ from gridmgmt.seasonal.tasks import service, stored
 from gridmgmt.seasonal.tasks.models import STATUS_NAMES, TaskStatus
 from gridmgmt.seasonal.tasks.service import Actor, Outcome
 from gridmgmt.seasonal.tasks.stored import Task, YearOfTasks
-from gridmgmt.web import seasonal
+from gridmgmt.web import seasonal, year_list
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import reader, writer
@@ -138,7 +138,7 @@ def _named() -> list[Item]:
         found = (
             item
             for year in seasonal_list.years(connection)
-            for item in seasonal_list.items(connection, year, listed_areas())
+            for item in year_list.items(connection, year, listed_areas())
         )
         return [item for item in found if item.id in numbers]
 

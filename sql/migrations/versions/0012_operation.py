@@ -52,11 +52,14 @@ def upgrade() -> None:
     );
     CREATE INDEX ix_job_status ON job (status) WHERE status IN ('waiting', 'running');
     ALTER TABLE import_run ADD COLUMN rejects text;
+    -- The board asks of every task whether the list has items inside its place.
+    CREATE INDEX ix_seasonal_item_season ON seasonal_item (year, category, start_on, area);
     """)
 
 
 def downgrade() -> None:
     op.execute("""
+    DROP INDEX ix_seasonal_item_season;
     ALTER TABLE import_run DROP COLUMN rejects;
     DROP TABLE job, account_session;
     ALTER TABLE account DROP COLUMN must_change, DROP COLUMN totp_sealed, DROP COLUMN totp_salt,
