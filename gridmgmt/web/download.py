@@ -1,11 +1,9 @@
 """The seasonal list as files, with the filters of its page: what is seen is what is downloaded."""
 
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from flask import Blueprint, Response, abort
 from flask_login import current_user
-from werkzeug.http import dump_options_header
 
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids import service as grids
@@ -15,6 +13,7 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.databases import reader
 from gridmgmt.web.scope import own_area
 from gridmgmt.web.seasonal import CAPACITY, READERS, WHEN, ChosenList, chosen_list
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("download", __name__, url_prefix="/seasonal")
 
@@ -29,15 +28,12 @@ def listed(form: str) -> Response:
     if found.year is None:
         raise NotFoundError("no list stands for any year")
     handout = _handout(found, found.year)
-    answer = Response(export(Form(form), handout), mimetype=Form(form).mime_type)
-    # Files of one's own area have no place in a shared cache.
-    answer.headers["Cache-Control"] = "no-store"
-    name = file_name(Form(form), handout)
-    answer.headers["Content-Disposition"] = dump_options_header(
-        "attachment",
-        {"filename": f"seasonal-list-{handout.year}.{form}", "filename*": f"UTF-8''{quote(name)}"},
+    return attachment(
+        export(Form(form), handout),
+        file_name(Form(form), handout),
+        Form(form).mime_type,
+        f"seasonal-list-{handout.year}.{form}",
     )
-    return answer
 
 
 def _handout(found: ChosenList, year: int) -> Handout:

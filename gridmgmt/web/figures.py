@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask_login import current_user
-from werkzeug.http import dump_options_header
 
 from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
@@ -25,6 +23,7 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import matters, reader
 from gridmgmt.web.scope import WHOLE_CITY, matter_actor
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("figures", __name__, url_prefix="/figures")
 
@@ -118,12 +117,7 @@ def export() -> Response:
         by=current_user.display_name,
         at=datetime.now(UTC),
     )
-    answer = Response(book.workbook(handout), mimetype=XLSX)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Content-Disposition"] = dump_options_header(
-        "attachment", {"filename": "figures.xlsx", "filename*": f"UTF-8''{quote(handout.heading)}.xlsx"}
-    )
-    return answer
+    return attachment(book.workbook(handout), f"{handout.heading}.xlsx", XLSX, "figures.xlsx")
 
 
 # --- the address

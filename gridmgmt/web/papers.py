@@ -5,10 +5,8 @@ What holds names goes by POST: it stands in no address, and no browser fetches i
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
-from werkzeug.http import dump_options_header
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import NotAllowedError, NotFoundError
@@ -20,6 +18,7 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.databases import matters, ring
 from gridmgmt.web.mediation import OFFICES
 from gridmgmt.web.scope import matter_actor
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("papers", __name__)
 
@@ -111,12 +110,8 @@ def _why(error: IncompleteError | BrokenTemplateError) -> str:
 
 
 def _file(made: Made, form: str) -> Response:
-    answer = Response(made.written(form), mimetype=FORMS[form])
-    answer.headers["Cache-Control"] = "no-store"
     plain = f"{made.kind.code.value}-{made.paper_id or 'draft'}.{form}"
-    said = {"filename": plain, "filename*": f"UTF-8''{quote(f'{made.name}.{form}')}"}
-    answer.headers["Content-Disposition"] = dump_options_header("attachment", said)
-    return answer
+    return attachment(made.written(form), f"{made.name}.{form}", FORMS[form], plain)
 
 
 # --- templates
@@ -136,6 +131,4 @@ def template(kind: str) -> Any:
     known = {each.value for each in PaperKind}
     if kind not in known:
         raise NotFoundError(f"no paper {kind}")
-    answer = Response(render.packaged_text(PaperKind(kind)), mimetype="text/plain")
-    answer.headers["Content-Disposition"] = dump_options_header("attachment", {"filename": f"{kind}.html"})
-    return answer
+    return attachment(render.packaged_text(PaperKind(kind)), f"{kind}.html", "text/plain")

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import Connection
-from werkzeug.http import dump_options_header
 
 from gridmgmt.calendar import format_date
 from gridmgmt.db.models import Role
@@ -30,6 +28,7 @@ from gridmgmt.web.databases import reader, writer
 from gridmgmt.web.overview import city_map
 from gridmgmt.web.plan_api import READERS, actor
 from gridmgmt.web.plan_words import BAND
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("plan", __name__, url_prefix="/plan")
 pages.register_blueprint(plan_api.api)
@@ -232,10 +231,5 @@ FILES = {
 
 
 def _attached(content: bytes, file: File, plan: PlanInfo) -> Response:
-    answer = Response(content, mimetype=file.mime_type)
     name = f"{plan.name} 第{plan.version}版.{file.ending}"
-    answer.headers["Content-Disposition"] = dump_options_header(
-        "attachment",
-        {"filename": f"plan-{plan.id}.{file.ending}", "filename*": f"UTF-8''{quote(name, safe='')}"},
-    )
-    return answer
+    return attachment(content, name, file.mime_type, f"plan-{plan.id}.{file.ending}")

@@ -6,10 +6,8 @@ nothing of it stands in an address, and no browser fetches it by itself.
 
 import json
 from typing import Any
-from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
-from werkzeug.http import dump_options_header
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError
@@ -19,6 +17,7 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Place, territory
 from gridmgmt.web.databases import reader, ring, roster
 from gridmgmt.web.scope import STAFF, actor, own_area
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("rights", __name__)
 
@@ -63,10 +62,10 @@ def copy(number: int) -> Any:
         return _refused(why, "rights.person", number=number)
     form = request.form.get("form", "")
     if form == "docx":
-        return _file(paper.document(made), DOCX, f"个人信息副本-{number}.docx", f"copy-{number}.docx")
+        return attachment(paper.document(made), f"个人信息副本-{number}.docx", DOCX, f"copy-{number}.docx")
     if form == "json":
         text = json.dumps(copies.as_data(made), ensure_ascii=False, indent=1)
-        return _file(text.encode(), "application/json", f"个人信息副本-{number}.json", f"copy-{number}.json")
+        return attachment(text, f"个人信息副本-{number}.json", "application/json", f"copy-{number}.json")
     return render_template("rights_copy.html", made=made, asked_by=subject.ASKED_BY[made.asked_by])
 
 
@@ -184,7 +183,7 @@ def fetch(number: int) -> Any:
     except InputError as why:
         return _refused(why, "rights.files")
     else:
-        return _file(fetched.content, XLSX, fetched.name, f"roster-{number}.xlsx")
+        return attachment(fetched.content, fetched.name, XLSX, f"roster-{number}.xlsx")
     return redirect(url_for("rights.files"), 303)
 
 
@@ -193,11 +192,3 @@ def _refused(why: InputError, endpoint: str, **values: Any) -> Any:
         raise why
     flash(REFUSED[why.field])
     return redirect(url_for(endpoint, **values), 303)
-
-
-def _file(content: bytes, mimetype: str, name: str, plain: str) -> Response:
-    answer = Response(content, mimetype=mimetype)
-    answer.headers["Cache-Control"] = "no-store"
-    said = {"filename": plain, "filename*": f"UTF-8''{quote(name)}"}
-    answer.headers["Content-Disposition"] = dump_options_header("attachment", said)
-    return answer
