@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, PrimaryKeyConstraint, Text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, PrimaryKeyConstraint, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -46,7 +46,10 @@ class HotspotResult(Base):
     """
 
     __tablename__ = "hotspot_result"
-    __table_args__ = (PrimaryKeyConstraint("run_id", "category", "area"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("run_id", "category", "area"),
+        Index("ix_hotspot_result_hot", "run_id", "area", postgresql_where=text("gi_class >= 2")),
+    )
 
     run_id: Mapped[int] = _of_run()
     category: Mapped[str] = mapped_column(Text)

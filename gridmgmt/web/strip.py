@@ -20,6 +20,7 @@ from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.stored import ListRun
 from gridmgmt.web import ranking
 from gridmgmt.web.areas import Place, Territory
+from gridmgmt.web.kept import Kept
 
 ROWS = 60
 COLUMNS = calendar.XUN_COUNT
@@ -87,12 +88,18 @@ class Strip:
         return list(enumerate([f"不到 {edges[0]}", *words, f"{edges[-1]} 以上"], 1))
 
 
+# The cells of a run never change, and there are 36 for each of a thousand grids and some twenty categories.
+_kept: Kept[list[Row]] = Kept(64)
+
+
 def read(
     connection: Connection, run: ListRun, here: Territory, asked: Asked, own_area: str, today: date
 ) -> Strip:
     """Return the strip of a place as asked; `own_area` is where the way up ends."""
     level = _level(asked)
-    found = (_category_rows if level == "category" else _area_rows)(connection, run, here, asked)
+    read_rows = _category_rows if level == "category" else _area_rows
+    key = (str(connection.engine.url), run.id, here.version, asked.place, asked.category, asked.grids)
+    found = _kept.get(key, lambda: read_rows(connection, run, here, asked))
     rows = [_hidden(row, here, asked) for row in found]
     known = [cell for row in rows if row.cells for cell in row.cells if cell >= LEAST]
     rows.sort(key=lambda row: (0 if asked.by_code else -row.excess, row.code))

@@ -16,7 +16,7 @@ from gridmgmt.db.models import Role
 from gridmgmt.seasonal import evidence, stored
 from gridmgmt.seasonal.clocks import window_in_year
 from gridmgmt.seasonal.models import Clock
-from gridmgmt.web import seasonal, strip
+from gridmgmt.web import seasonal, strip, year_list
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import EXTENSION
 
@@ -158,6 +158,7 @@ def test_what_is_beyond_the_capacity_is_shown_counted_and_filtered(as_role: AsRo
         connection.execute(
             text("UPDATE seasonal_item SET cut = true WHERE area = :a"), {"a": small_city.HOSTILE}
         )
+    year_list.KEPT.forget()
     page = _page(client, "/seasonal")
     assert '列入 <b class="figure">3</b> 项' in page
     assert '另有 <b class="figure">1</b> 项超出每旬 3 项的承载，未列入' in page

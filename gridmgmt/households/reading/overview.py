@@ -49,10 +49,11 @@ WITH own AS MATERIALIZED (
     WHERE starts_with(g.code15, :area) AND g.kind = 'base'
 ), home AS (
     SELECT grid_id, count(*) AS households, sum(persons) AS persons
-    FROM household WHERE ended_on IS NULL GROUP BY grid_id
+    FROM household WHERE ended_on IS NULL AND grid_id IN (SELECT id FROM own) GROUP BY grid_id
 ), door AS (
     SELECT b.grid_id, count(*) AS dwellings, count(*) FILTER (WHERE d.verified_on >= :since) AS verified
-    FROM dwelling d JOIN building b ON b.id = d.building_id GROUP BY b.grid_id
+    FROM dwelling d JOIN building b ON b.id = d.building_id WHERE b.grid_id IN (SELECT id FROM own)
+    GROUP BY b.grid_id
 ), change AS (
     SELECT h.grid_id, count(*) AS changes FROM roster_change c JOIN household h ON h.id = c.household_id
     WHERE c.status = 'open' GROUP BY h.grid_id

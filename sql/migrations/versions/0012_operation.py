@@ -54,12 +54,14 @@ def upgrade() -> None:
     ALTER TABLE import_run ADD COLUMN rejects text;
     -- The board asks of every task whether the list has items inside its place.
     CREATE INDEX ix_seasonal_item_season ON seasonal_item (year, category, start_on, area);
+    -- Every page with a map asks how many areas of each run are hot.
+    CREATE INDEX ix_hotspot_result_hot ON hotspot_result (run_id, area) WHERE gi_class >= 2;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP INDEX ix_seasonal_item_season;
+    DROP INDEX ix_hotspot_result_hot, ix_seasonal_item_season;
     ALTER TABLE import_run DROP COLUMN rejects;
     DROP TABLE job, account_session;
     ALTER TABLE account DROP COLUMN must_change, DROP COLUMN totp_sealed, DROP COLUMN totp_salt,

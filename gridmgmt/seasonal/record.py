@@ -1,0 +1,57 @@
+"""Every stored analysis, whatever its kind, with how much it found: for the record of an administrator."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gridmgmt.hotspots.models import AnalysisRun, HotspotCluster, HotspotResult, RunKind
+from gridmgmt.seasonal.models import SeasonalItem
+
+LATEST = 200
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis: what was asked, on which data version, when, and how many areas, clusters or items."""
+
+    number: int
+    kind: str
+    parameters: dict[str, Any]
+    data_version: int
+    finished_at: datetime
+    found: int
+
+
+def analyses(connection: Connection, most: int = LATEST) -> list[Analysis]:
+    """Return the stored analyses, newest first; hot are areas at 95 % or more in any tested category."""
+    run = AnalysisRun
+    query = (
+        select(run.id, run.kind, run.parameters, run.data_version, run.finished_at)
+        .order_by(run.id.desc())
+        .limit(most)
+    )
+    rows = connection.execute(query).all()
+    numbers = [row.id for row in rows]
+    hot = select(HotspotResult.run_id, func.count(HotspotResult.area.distinct())).where(
+        HotspotResult.gi_class >= 2, HotspotResult.run_id.in_(numbers)
+    )
+    found: dict[int, int] = dict(connection.execute(hot.group_by(HotspotResult.run_id)).all())
+    for table in (HotspotCluster, SeasonalItem):
+        counted = select(table.run_id, func.count()).where(table.run_id.in_(numbers)).group_by(table.run_id)
+        found.update(connection.execute(counted).all())
+    return [Analysis(*row, found.get(row.id, 0)) for row in rows]
+
+
+def newest(connection: Connection) -> dict[str, Analysis]:
+    """Return the newest analysis of each kind, and "hotspots" of grids alone; nothing of kinds never made."""
+    run = AnalysisRun
+    level = func.coalesce(run.parameters["level"].astext, "grid")
+    query = (
+        select(run.id, run.kind, run.parameters, run.data_version, run.finished_at)
+        .where((run.kind != RunKind.HOTSPOTS) | (level == "grid"))
+        .distinct(run.kind)
+        .order_by(run.kind, run.id.desc())
+    )
+    return {row.kind: Analysis(*row, 0) for row in connection.execute(query)}
