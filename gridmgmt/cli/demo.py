@@ -21,7 +21,7 @@ import sample_data
 from gridmgmt.cli.database import bring_up
 from gridmgmt.config import settings
 from gridmgmt.db import identity
-from gridmgmt.db.engine import ROSTER, make_engine, opened
+from gridmgmt.db.engine import ROSTER, WRITER, make_engine, opened
 from gridmgmt.db.models import ROLE_NAMES, Role
 from gridmgmt.errors import ConflictError, NotEnoughDataError, NotFoundError, SetupError
 from gridmgmt.importing import progress
@@ -74,6 +74,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
         logins = make_logins(engine)
         hand_out(engine, through + 1)
         visit(engine, through)
+        draw(engine)
         with steps.step("matters", "办理近六周的诉求"):
             handle(engine)
         summary |= count_rows(engine)
@@ -263,6 +264,22 @@ def visit(engine: Engine, year: int) -> None:
     own, ring = make_engine(engine.url.render_as_string(hide_password=False), role=ROSTER), KeyRing.opened()
     requests.seed(own, ring, Actor(*areas[Role.GRID_WORKER]))
     visits.seed(own, ring, year, areas[Role.TOWN_OFFICER][1])
+    own.dispose()
+
+
+def draw(engine: Engine) -> None:
+    """Begin a plan that cuts the grid of the grid's login in two, so that planners have something to compare."""
+    from gridmgmt.planning import service as plans
+    from gridmgmt.planning.models import Operation
+
+    with engine.connect() as connection:
+        query = "SELECT username FROM account WHERE role = 'planner'"
+        planner = plans.Actor(connection.execute(text(query)).scalar_one(), Role.PLANNER)
+        query = "SELECT area FROM account WHERE role = 'grid_worker' AND area IS NOT NULL"
+        grid = connection.execute(text(query)).scalars().first()
+    own = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
+    plan = plans.create(own, planner, "户数偏多网格拆分", grid[:9])
+    plans.edit(own, planner, plan.id, Operation.SPLIT_EVENLY, {"key": grid, "parts": 2}, plan.version)
     own.dispose()
 
 
