@@ -13,8 +13,8 @@ NAMES = sorted(
     if module.name.startswith("bench_")
 )
 # Names that stand for several benchmarks.
-OTHERS = ("seasonal", "grids", "partition", "roster", "matters")
-GROUPS = {"all": NAMES, "statistics": [name for name in NAMES if name not in OTHERS]}
+OTHERS = ("seasonal", "grids", "partition", "roster", "matters", "web", "tiles")
+GROUPS = {"all": NAMES, "web": ["web", "tiles"], "statistics": [name for name in NAMES if name not in OTHERS]}
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ class Building(Base):
     """A building with its address point; `grid_id` is the base grid in force that holds it."""
 
     __tablename__ = "building"
+    __table_args__ = (Index("ix_building_geom", "geom", postgresql_using="gist"),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[str] = mapped_column(Text, unique=True)

@@ -78,6 +78,7 @@ class Incident(Base):
             postgresql_ops={"village": "text_pattern_ops"},
         ),
         Index("ix_incident_reported_at", "reported_at"),
+        Index("ix_incident_geom", "geom", postgresql_using="gist"),
         one_of("ledger", Ledger),
         one_of("status", Status),
         {"postgresql_partition_by": "RANGE (occurred_on)"},

@@ -5,8 +5,9 @@ in the browser. Names and numbers never pass through folium: branca renders the 
 time as a template, so a grid named `{{ … }}` would be run. They come as data, by address.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,8 @@ from folium.map import Layer
 from folium.template import Template
 
 from gridmgmt.errors import SetupError
-from gridmgmt.web import assets
+from gridmgmt.web import assets, tile_layers
+from gridmgmt.web import basemap as basemaps
 from gridmgmt.web.areas import Bounds
 from gridmgmt.web.choice import MEASURES
 
@@ -91,6 +93,7 @@ def area_map(
     shown: str,
     urls: tuple[tuple[str, str], ...],
     basemap: str | None = None,
+    layers: tuple[str, ...] = (),
 ) -> MapParts:
     """Return the map of an area: shading by measure, Gi* outlines, town lines, rivers and roads.
 
@@ -103,25 +106,32 @@ def area_map(
     urls : pairs of layer and address
         Where the browser finds `towns` and `layers`; a layer without an address is left out.
     basemap : address pattern of a tile server, or None
+    layers : names of `tile_layers.NAMES`
+        What else the switch offers, off at first.
 
     Raises SetupError when folium asks for a file that the manifest does not know.
     """
     west, south, east, north = bounds
+    ground = basemaps.read_basemap(basemap)
     page = PageMap(
         location=[(south + north) / 2, (west + east) / 2], tiles=None, prefer_canvas=True,
-        zoom_snap=0.25, zoom_delta=0.5, wheel_px_per_zoom_level=90,
+        zoom_snap=0.25, zoom_delta=0.5, wheel_px_per_zoom_level=90, crs=ground.crs if ground else "EPSG3857",
     )  # fmt: skip
-    if basemap:
-        folium.TileLayer(basemap, attr="底图", name="底图", overlay=True, control=False).add_to(page)
+    if ground:
+        basemaps.add(page, ground)
     for measure in measures:
         MapLayer("shading", MEASURES[measure], {"measure": measure}, show=measure == shown).add_to(page)
     # One shading alone is nothing to compare or explain: that is the map of one's own grid.
     _add_overlays(page, dict(urls), outlines="gi" in measures and len(measures) > 1)
-    folium.LayerControl(collapsed=False).add_to(page)
+    # Our vector tiles are in Web Mercator, whatever the basemap.
+    left_out = tile_layers.VECTOR if ground and ground.in_degrees else ()
+    tile_layers.add(page, [name for name in layers if name not in left_out])
+    folium.LayerControl(collapsed=True).add_to(page)
+    tile_layers.north(page)
     if measures != ("gi",):
         Legend().add_to(page)
     page.fit_bounds([[south, west], [north, east]], padding=(16, 16))
-    return _parts(page, basemap)
+    return _parts(page, ground.addresses if ground else ())
 
 
 def _add_overlays(page: PageMap, urls: Mapping[str, str], *, outlines: bool) -> None:
@@ -134,7 +144,7 @@ def _add_overlays(page: PageMap, urls: Mapping[str, str], *, outlines: bool) -> 
             MapLayer("context", name, {"url": urls["layers"], "layer": layer}, overlay=True).add_to(page)
 
 
-def _parts(page: PageMap, basemap: str | None) -> MapParts:
+def _parts(page: PageMap, known: Sequence[str]) -> MapParts:
     # Fixed names: the same map is the same text, and tests and styles can rely on them.
     for number, element in enumerate(page._children.values()):
         element._id = str(number)
@@ -145,17 +155,16 @@ def _parts(page: PageMap, basemap: str | None) -> MapParts:
     links = [child for child in figure.header._children.values() if isinstance(child, Link)]
     files = [name for name in (assets.local(link.url) for link in links) if name]
     html, script = figure.html.render(), figure.script.render()
-    _refuse_strangers(html + script.replace(_as_written(basemap), ""))
+    rest = html + script
+    for address in known:
+        rest = rest.replace(json.dumps(address)[1:-1], "").replace(address, "")
+    _refuse_strangers(rest)
     return MapParts(
-        styles=tuple(name for name in files if name.endswith(".css")),
-        scripts=tuple(name for name in files if name.endswith(".js")),
+        styles=(*(name for name in files if name.endswith(".css")), *tile_layers.STYLES),
+        scripts=(*(name for name in files if name.endswith(".js")), *tile_layers.SCRIPTS),
         html=html,
         script=script,
     )
-
-
-def _as_written(basemap: str | None) -> str:
-    return basemap or "\0"
 
 
 def _refuse_strangers(text: str) -> None:
