@@ -6,9 +6,10 @@ villages and towns as unions of those grids, so that a town's line runs exactly 
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -26,8 +27,9 @@ from gridmgmt.web.databases import reader
 from gridmgmt.web.topology import topology
 
 LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
-# Metres, and decimals of a degree (1 m): finer than a screen shows of a city.
-TOLERANCE, DECIMALS = 10.0, 5
+# Metres, and decimals of a degree (1 m): finer than a screen shows of a city. What browsers draw is rounded
+# to two of those units: with shared edges written once, a thousand grids are then 140 KB over the wire.
+TOLERANCE, DECIMALS, STEP = 15.0, 5, 2
 # Yesterday's territory is of use to requests under way; older ones are not.
 KEPT = 3
 
@@ -56,8 +58,10 @@ class Place:
             "name": self.name,
             "in": self.path,
             "households": f"<{FEWEST_HOUSEHOLDS}" if few else self.households,
-            "chief": self.chief,
-            "label": self.label,
+            # Others read who is responsible on the card, with the rest of it.
+            **({"chief": self.chief} if own else {}),
+            # Grids are named by what is clicked; towns and villages on the map.
+            **({} if self.level == "grid" else {"label": self.label}),
         }
 
 
@@ -128,7 +132,10 @@ def _feature_collection(
     return {"type": "FeatureCollection", "features": features}
 
 
-FORMS = {"geojson": _feature_collection, "topojson": topology}
+FORMS: dict[str, Callable[..., dict[str, Any]]] = {
+    "geojson": _feature_collection,
+    "topojson": partial(topology, step=STEP),
+}
 
 _kept: OrderedDict[tuple[str, str], Territory] = OrderedDict()
 _lock = Lock()

@@ -15,7 +15,12 @@ from gridmgmt.hotspots import stored as hotspots
 from gridmgmt.hotspots.stored import ALL_NAME, Run, TestedCategory
 from gridmgmt.web.areas import LEVELS
 
-MEASURES = {"rate": "诉求率", "count": "诉求数", "gi": "热点等级"}
+MEASURES = {
+    "rate": "诉求率", "count": "诉求数", "gi": "热点等级", "smoothed": "平滑率", "pattern": "热点演变",
+    "expected": "下旬预计", "overdue": "超期",
+}  # fmt: skip
+# What is so today, whatever period was analysed.
+OF_TODAY = ("expected", "overdue")
 
 
 @dataclass(frozen=True)

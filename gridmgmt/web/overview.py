@@ -1,23 +1,26 @@
 """The map with its list beside it: the city's, a town's, and the planner's with counts only."""
 
-from datetime import date
 from typing import Any
 
 from flask import Blueprint, current_app, render_template, request, url_for
+from flask_login import current_user
 from sqlalchemy import Connection
 
+from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
+from gridmgmt.errors import NotFoundError
 from gridmgmt.hotspots import explain, tables
 from gridmgmt.hotspots.stored import ALL_NAME
 from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.stored import Item
-from gridmgmt.web import maps, ranking
+from gridmgmt.web import leading, maps, ranking, table_book, tile_layers, times, year_list
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import LEVELS, Territory, territory
-from gridmgmt.web.choice import MEASURES, Choice, period_key, period_name, read_choice
+from gridmgmt.web.choice import MEASURES, OF_TODAY, Choice, period_key, period_name, read_choice
 from gridmgmt.web.databases import reader
 from gridmgmt.web.ranking import Line
 from gridmgmt.web.scope import listed_areas, own_area, own_staff
+from gridmgmt.web.sending import attachment
 
 pages = Blueprint("overview", __name__)
 
@@ -52,7 +55,7 @@ def _overview(title: str, levels: tuple[str, ...], tabs: dict[str, tuple[str, st
         here = territory(connection)
         choice = read_choice(request.args, connection, levels)
         found = ranking.of_choice(connection, choice, here, own_area())
-        column = COLUMNS[tab](connection, choice, found)
+        column = COLUMNS[tab](connection, choice, found) | {"leading": leading.of(connection, choice, found)}
     shown: dict[str, Any] = dict(choice.arguments())
 
     def category_url(category: str) -> str:
@@ -69,7 +72,51 @@ def _overview(title: str, levels: tuple[str, ...], tabs: dict[str, tuple[str, st
         tab_page=tabs[tab][1],
         tab_urls={key: url_for(request.endpoint or "", **shown, tab=key) for key in tabs},
         category_url=category_url,
+        card_url=url_for("area_card.card", code="CODE", **shown),
+        window=_window(),
+        opened=_opened(here),
+        table_url=_table_url(choice, tab),
     )
+
+
+def _window() -> str:
+    """Return the part of the period that the address asks for, '' for all of it."""
+    asked = request.args.get("window", "")
+    return asked if times.window(asked) else ""
+
+
+def _opened(here: Territory) -> str:
+    """Return the area whose card the address opens; '' for none, or for one that this person has not."""
+    code = request.args.get("area", "")
+    return code if code.startswith(own_area()) and here.place(code) else ""
+
+
+def _table_url(choice: Choice, tab: str) -> str:
+    """Return where the tab's list is handed out as a workbook, '' where there is nothing to hand out."""
+    if choice.run is None and tab != "seasonal":
+        return ""
+    asked: dict[str, Any] = dict(choice.arguments())
+    if tab == "hot":
+        return url_for("map_export.view", form="xlsx", **asked)
+    if tab == "seasonal":
+        narrowed: dict[str, Any] = {"category": choice.category} if choice.category else {}
+        return url_for("download.listed", form="xlsx", **narrowed)
+    return url_for("overview.table", name=tab, **asked)
+
+
+@pages.get("/command/<any(fields, peaks, recent):name>.xlsx")
+@allow(Role.COMMAND, Role.PLANNER)
+def table(name: str) -> Any:
+    """The list beside the map, whole, as a workbook."""
+    with reader().connect() as connection:
+        here = territory(connection)
+        choice = read_choice(request.args, connection)
+        if choice.run is None and name != "recent":
+            raise NotFoundError(f"nothing has been analysed of level {choice.level}")
+        content = table_book.of(connection, name, choice)
+    words = (here.city, CITY_TABS[name][0], choice.category_name, choice.period)
+    title = "_".join(words).replace("/", "-") + ".xlsx"
+    return attachment(content, title, table_book.MIME, f"{name}.xlsx")
 
 
 def _hot_column(_: Connection, choice: Choice, found: list[Line]) -> dict[str, Any]:
@@ -110,11 +157,11 @@ COLUMNS = {
 
 def _coming(connection: Connection, choice: Choice) -> list[Item]:
     """Return what is still to be done: the nearest day to act first, then what is in season now."""
-    today = date.today()
+    today = china_today()
     known = seasonal.years(connection)
     years = [year for year in sorted(known) if year >= today.year] or known[:1]
     category = choice.category or None
-    found = [item for year in years for item in seasonal.items(connection, year, listed_areas(), category)]
+    found = [item for year in years for item in year_list.items(connection, year, listed_areas(), category)]
     standing = [item for item in found if item.end_on >= today]
     return sorted(standing, key=lambda item: item.act_by < today)[:COMING]
 
@@ -140,7 +187,31 @@ def _common(
         "map": city_map(here, measures, choice.measure),
         "areas_url": url_for("data.shared_areas", level=choice.level),
         "values_url": url_for("data.hotspots", **values),
+        "today_url": url_for("data.today", **values),
+        "times_url": url_for("times.matrix", **values) if choice.run else "",
+        "of_today": OF_TODAY,
+        "shown": choice.arguments(),
+        "tools": _tools(choice),
     }
+
+
+# What can be done with the view that is shown, and how a button says it.
+FILES = {"png": "图片 PNG", "xlsx": "表格 XLSX", "geojson": "地图 GeoJSON"}
+
+
+def _tools(choice: Choice) -> list[tuple[str, str, bool]]:
+    """Return address and words of what leads on from a view, and whether it is a file."""
+    shown: dict[str, Any] = dict(choice.arguments())
+    tools = []
+    if current_user.role in (Role.COMMAND, Role.PLANNER) and len(choice.runs) > 1:
+        tools.append((url_for("compare.periods", **shown), "对比", False))
+    if current_user.role is Role.COMMAND:
+        tools.append((url_for("wall.screen", **shown), "大屏", False))
+    if choice.run is None:
+        return tools
+    return tools + [
+        (url_for("map_export.view", form=form, **shown), name, True) for form, name in FILES.items()
+    ]
 
 
 def city_map(here: Territory, measures: tuple[str, ...], shown: str) -> maps.MapParts | None:
@@ -151,4 +222,5 @@ def city_map(here: Territory, measures: tuple[str, ...], shown: str) -> maps.Map
     urls = {"layers": url_for("data.layers")}
     if not own_staff():  # somebody's own grid has no town lines in it
         urls["towns"] = url_for("data.shared_areas", level="town")
-    return maps.area_map(bounds, measures, shown, tuple(urls.items()), current_app.config["BASEMAP"])
+    layers = tile_layers.OFFERED.get(current_user.role, ()) if len(measures) > 1 else ()
+    return maps.area_map(bounds, measures, shown, tuple(urls.items()), current_app.config["BASEMAP"], layers)

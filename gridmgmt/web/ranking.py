@@ -11,6 +11,7 @@ from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.hotspots import stored as hotspots
 from gridmgmt.hotspots import tables
 from gridmgmt.hotspots.patterns import pattern_name
+from gridmgmt.hotspots.statistics.emerging import Pattern
 from gridmgmt.hotspots.stored import AreaResult, Run
 from gridmgmt.web.areas import Place, Territory
 from gridmgmt.web.choice import Choice
@@ -25,6 +26,23 @@ GI_WORDS = {
     3: "很有把握", 2: "比较有把握", 1: "有迹象", 0: "不显著",
     -1: "有迹象偏少", -2: "比较有把握偏少", -3: "很有把握偏少",
 }  # fmt: skip
+
+
+# What a map shows of patterns, in the order of its legend; each look has a colour of its own.
+PATTERN_LOOKS = {
+    "new": (Pattern.NEW_HOT,),
+    "growing": (Pattern.CONSECUTIVE_HOT, Pattern.INTENSIFYING_HOT),
+    "lasting": (Pattern.PERSISTENT_HOT,),
+    "seasonal": (Pattern.SEASONAL_HOT,),
+    "now_and_then": (Pattern.SPORADIC_HOT, Pattern.OSCILLATING_HOT),
+    "fading": (Pattern.DIMINISHING_HOT, Pattern.HISTORICAL_HOT),
+    "cold": tuple(pattern for pattern in Pattern if pattern < 0),
+}
+PATTERN_WORDS = {
+    "new": "新增", "growing": "增强", "lasting": "持续", "seasonal": "每年回来", "now_and_then": "时有时无",
+    "fading": "减弱", "cold": "偏少",
+}  # fmt: skip
+_LOOK_OF = {pattern.name.lower(): look for look, those in PATTERN_LOOKS.items() for pattern in those}
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,11 @@ class Line:
         """How it went over the months, in words; nothing where that says nothing, or may not be said."""
         name = pattern_name(self.result.pattern) if self.result else None
         return name.zh if name else ""
+
+    @property
+    def pattern_look(self) -> str:
+        """The colour of how it went over the months, one of `PATTERN_LOOKS`; '' for none."""
+        return _LOOK_OF.get(self.result.pattern or "", "") if self.result else ""
 
     def explained(self, run: Run, category_name: str) -> str:
         """Return what the line rests on, in words; nothing where its numbers may not be shown."""
@@ -118,8 +141,34 @@ def class_of(value: float | None, limits: Sequence[float]) -> int:
     return 1 + int(np.searchsorted(limits, value, side="right"))
 
 
+# Which of the five colours classes of whole numbers have, by how many classes there are: the top is always dark.
+WHOLE_STEPS = ((), (4,), (2, 4), (2, 3, 5), (2, 3, 4, 5), (1, 2, 3, 4, 5))
+
+
+def whole_breaks(counts: Sequence[float]) -> list[int]:
+    """Return up to four rising class limits of whole numbers, each its own class where there are at most five.
+
+    `static/map-parts.js` has the same rule, because it cuts parts of a period into classes as one drags.
+
+    >>> whole_breaks([1, 1, 2, 5]), whole_breaks([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    ([2, 5], [3, 5, 7, 9])
+    """
+    known = sorted(int(count) for count in counts if count > 0)
+    distinct = sorted(set(known))
+    if len(distinct) <= CLASSES:
+        return distinct[1:]
+    cuts = {known[len(known) * k // CLASSES] for k in range(1, CLASSES)}
+    return sorted(cut for cut in cuts if cut > known[0])
+
+
+def whole_class(count: float, limits: Sequence[float]) -> int:
+    """Return the class 1 to 5 of a whole number among limits of `whole_breaks`, 0 for none."""
+    step = class_of(count, limits)
+    return WHOLE_STEPS[len(limits) + 1][step - 1] if step else 0
+
+
 def values(found: Sequence[Line]) -> dict[str, list[Any]]:
-    """Return code -> [count, expected, rate, Gi* class, weak], as the map reads it."""
+    """Return code -> [count, expected, rate, Gi* class, weak, smoothed rate, look of its pattern]."""
     return {
         line.place.code: [
             line.count,
@@ -127,6 +176,8 @@ def values(found: Sequence[Line]) -> dict[str, list[Any]]:
             None if line.rate is None else round(line.rate, 4),
             line.gi_class,
             int(line.weak),
+            None if line.result is None else round(line.result.smoothed, 4),
+            line.pattern_look,
         ]
         for line in found
     }

@@ -15,9 +15,11 @@ Point = tuple[int, int]
 Arc = tuple[Point, ...]
 
 
-def topology(shapes: Sequence[Any], properties: Sequence[dict[str, object]], decimals: int) -> dict[str, Any]:
-    """Return the TopoJSON topology of (multi)polygons, rounded to so many decimals of a degree."""
-    rings = [list(_rings(shape, 10**decimals)) for shape in shapes]
+def topology(
+    shapes: Sequence[Any], properties: Sequence[dict[str, object]], decimals: int, step: int = 1
+) -> dict[str, Any]:
+    """Return the TopoJSON topology of (multi)polygons, rounded to `step` of the last of so many decimals."""
+    rings = [list(_rings(shape, 10**decimals / step)) for shape in shapes]
     junctions = _junctions(ring for polygons in rings for polygon in polygons for ring in polygon)
     arcs: dict[Arc, int] = {}
     geometries = [
@@ -28,7 +30,7 @@ def topology(shapes: Sequence[Any], properties: Sequence[dict[str, object]], dec
         }
         for polygons, each in zip(rings, properties, strict=True)
     ]
-    scale = 1 / 10**decimals
+    scale = step / 10**decimals
     return {
         "type": "Topology",
         "transform": {"scale": [scale, scale], "translate": [0, 0]},
@@ -37,7 +39,7 @@ def topology(shapes: Sequence[Any], properties: Sequence[dict[str, object]], dec
     }
 
 
-def _rings(shape: Any, factor: int) -> Iterator[list[Arc]]:
+def _rings(shape: Any, factor: float) -> Iterator[list[Arc]]:
     """Yield each polygon's rings as whole numbers, closed, without a point twice in a row."""
     for polygon in shapely.get_parts(shape):
         rings = (polygon.exterior, *polygon.interiors)
@@ -45,7 +47,7 @@ def _rings(shape: Any, factor: int) -> Iterator[list[Arc]]:
         yield [ring for ring in found if len(ring) > 3]
 
 
-def _whole(xy: np.ndarray, factor: int) -> Arc:
+def _whole(xy: np.ndarray, factor: float) -> Arc:
     points = np.rint(xy[:, :2] * factor).astype(np.int64)
     moved = np.append(True, (np.diff(points, axis=0) != 0).any(axis=1))
     return tuple(map(tuple, points[moved].tolist()))
