@@ -268,7 +268,7 @@ def visit(engine: Engine, year: int) -> None:
 
 
 def draw(engine: Engine) -> None:
-    """Begin a plan that cuts the grid of the grid's login in two, so that planners have something to compare."""
+    """Begin a plan that cuts the grid of the grid's login in two: planners have something to compare."""
     from gridmgmt.planning import service as plans
     from gridmgmt.planning.models import Operation
 
@@ -276,7 +276,7 @@ def draw(engine: Engine) -> None:
         query = "SELECT username FROM account WHERE role = 'planner'"
         planner = plans.Actor(connection.execute(text(query)).scalar_one(), Role.PLANNER)
         query = "SELECT area FROM account WHERE role = 'grid_worker' AND area IS NOT NULL"
-        grid = connection.execute(text(query)).scalars().first()
+        grid = str(connection.execute(text(query)).scalars().one())
     own = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
     plan = plans.create(own, planner, "户数偏多网格拆分", grid[:9])
     plans.edit(own, planner, plan.id, Operation.SPLIT_EVENLY, {"key": grid, "parts": 2}, plan.version)

@@ -9,11 +9,11 @@ import click
 from sqlalchemy import Engine
 
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.importers import KINDS, Importer, Kind, place_again
 from gridmgmt.importing import progress
 from gridmgmt.importing.mapping import Mapping, load_mapping
 from gridmgmt.importing.report import COUNTS, SHOWN, Report
 
-Importer = Callable[..., Report]
 EXTRA = ("outside", "without_place")
 EXTRA_WORDS = {
     "outside": "outside every grid", "without_place": "without a place", "left": "people have left",
@@ -44,15 +44,13 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _command(
-    kind: str, load: Callable[[], Importer], help_text: str, after: Callable[[Engine], None] | None = None
-) -> None:
-    @imports.command(kind, help=help_text)
+def _command(name: str, kind: Kind) -> None:
+    @imports.command(name, help=kind.words)
     @_options
     def run(files: tuple[Path, ...], **options: Any) -> None:
         if not files:
             raise click.UsageError("name at least one FILE")
-        import_files(files, load(), after=after, **options)
+        import_files(files, kind.importer(), after=_place_again if kind.moves else None, **options)
 
 
 def import_files(
@@ -132,75 +130,13 @@ def summed(reports: list[Report]) -> dict[str, Any]:
     return total
 
 
-# Importers are loaded when they are called: geopandas and numba take a second.
-
-
-def _divisions() -> Importer:
-    from gridmgmt.grids.importer import import_divisions
-
-    return import_divisions
-
-
-def _grids() -> Importer:
-    from gridmgmt.grids.importer import import_grids
-
-    return import_grids
-
-
-def _workers() -> Importer:
-    from gridmgmt.grids.importer import import_workers
-
-    return import_workers
-
-
-def _layers() -> Importer:
-    from gridmgmt.grids.importer import import_layers
-
-    return import_layers
-
-
-def _categories() -> Importer:
-    from gridmgmt.incidents.taxonomy_import import import_categories
-
-    return import_categories
-
-
-def _incidents() -> Importer:
-    from gridmgmt.incidents.importer import import_incidents
-
-    return import_incidents
-
-
-def _tasks() -> Importer:
-    from gridmgmt.seasonal.tasks.importer import import_tasks
-
-    return import_tasks
-
-
 def _place_again(engine: Engine) -> None:
-    """Put matters and buildings into the grids that have just been imported."""
-    from gridmgmt.households.assignment import reassign_buildings
-    from gridmgmt.incidents.assignment import reassign
-
-    click.echo(
-        f"grids changed: {reassign(engine):,} matters and {reassign_buildings(engine):,} buildings moved"
-    )
+    matters, buildings = place_again(engine)
+    click.echo(f"grids changed: {matters:,} matters and {buildings:,} buildings moved")
 
 
-def _mediators() -> Importer:
-    from gridmgmt.incidents.mediation.mediators_import import import_mediators
-
-    return import_mediators
-
-
-_command("divisions", _divisions, "County, towns and streets, villages and communities (table or map file).")
-_command("categories", _categories, "The two-level code list: code, name, parent, department.")
-_command("grids", _grids, "Grids as GeoJSON, GeoPackage or Shapefile; matters are placed anew.", _place_again)
-_command("workers", _workers, "Grid workers and where they work.")
-_command("incidents", _incidents, "Matters: CSV, XLSX or Parquet; idempotent on source and external id.")
-_command("layers", _layers, "Lines and areas that help to read the map.")
-_command("mediators", _mediators, "Mediators of the talent pool: name, area, panel, specialities.")
-_command("tasks", _tasks, "Work of the seasonal list done elsewhere: year, area, category, done_on, note.")
+for _name, _kind in KINDS.items():
+    _command(_name, _kind)
 
 
 @imports.command("roster")

@@ -13,6 +13,7 @@ from gridmgmt.households.rights import retention
 from gridmgmt.households.rights.erase import reapply as erase_again
 from gridmgmt.importing import progress
 from gridmgmt.incidents.parties import service as parties
+from gridmgmt.privacy import accounts
 from gridmgmt.privacy.keyring import KeyRing
 
 
@@ -30,12 +31,14 @@ def nightly(dry_run: bool, as_json: bool) -> None:
     with ready() as engine:
         ended = retention.nightly(engine, KeyRing.opened(chosen), chosen.home, china_today(), dry_run=dry_run)
         erased = parties.erase_old(engine, china_today(), dry_run=dry_run)
+        sessions = accounts.clear_sessions(engine, china_today(), dry_run=dry_run)
     if as_json:
-        print_json({**asdict(ended), "parties": erased, "dry_run": dry_run})
+        print_json({**asdict(ended), "parties": erased, "sessions": sessions, "dry_run": dry_run})
         return
     for key, count in asdict(ended).items():
         click.echo(f"{'将' if dry_run else ''}{retention.ENDED_NAMES[key]}：{count}")
     click.echo(f"{'将' if dry_run else ''}{parties.ERASED_NAME}：{erased}")
+    click.echo(f"{'将' if dry_run else ''}{accounts.CLEARED_NAME}：{sessions}")
 
 
 @privacy.command("reapply")

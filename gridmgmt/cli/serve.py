@@ -1,27 +1,32 @@
-"""`gridmgmt serve` and `gridmgmt account`: the web server and who may sign in."""
+"""`gridmgmt serve`: the web server."""
 
 import gc
-import os
 import socket
 
 import click
 
 from gridmgmt.cli.database import ready
 from gridmgmt.config import settings
-from gridmgmt.db import identity
 from gridmgmt.db.engine import database_url
-from gridmgmt.db.models import Role
 from gridmgmt.errors import SetupError
+
+# Requests that a worker answers at once: a page that follows a job holds a thread for as long as it is open.
+THREADS = 8
+# Seconds until who is asked to stop does: longer than a page takes, shorter than a stream of events.
+GRACE = 15
+# Seconds for which an idle connection stays open: a browser that reads a page asks again on the same one.
+KEPT = 75
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-def serve(host: str, port: int, workers: int) -> None:
+@click.option("--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Of a worker.")
+def serve(host: str, port: int, workers: int, threads: int) -> None:
     """Serve the maps and lists until Ctrl+C."""
     check_port(host, port)
-    serve_forever(host, port, workers)
+    serve_forever(host, port, workers, threads)
 
 
 def check_port(host: str, port: int) -> None:
@@ -36,13 +41,20 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def serve_forever(host: str, port: int, workers: int) -> None:
-    """Run gunicorn here, on the private cluster where no server is named."""
+def serve_forever(host: str, port: int, workers: int, threads: int = THREADS) -> None:
+    """Run gunicorn here, on the private cluster where no server is named.
+
+    The address of the private cluster is not put into the environment: a job that a page begins opens the
+    cluster by itself, and holds it when this server ends first.
+    """
     from gunicorn.app.base import BaseApplication
 
     class Server(BaseApplication):
         def load_config(self) -> None:
-            wanted = {"bind": f"{host}:{port}", "workers": workers, "timeout": 60, "loglevel": "warning"}
+            wanted = {
+                "bind": f"{host}:{port}", "workers": workers, "worker_class": "gthread", "threads": threads,
+                "timeout": 60, "graceful_timeout": GRACE, "keepalive": KEPT, "loglevel": "warning",
+            }  # fmt: skip
             for name, value in wanted.items():
                 self.cfg.set(name, value)
 
@@ -54,26 +66,6 @@ def serve_forever(host: str, port: int, workers: int) -> None:
             gc.freeze()  # what was imported stays: sweeping through it makes a page late now and then
             return app
 
-    with ready(), database_url() as url:
+    with ready(), database_url():
         settings().session_key()  # made before the fork, so that the workers agree on it
-        os.environ["GRIDMGMT_DATABASE_URL"] = url
         Server().run()
-
-
-@click.group()
-def account() -> None:
-    """Who may sign in."""
-
-
-@account.command("create")
-@click.argument("username")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
-@click.option("--name", default="", help="The name shown on the page.")
-@click.option("--area", help="Grid code (grid_worker) or town code (town_officer).")
-@click.option("--unit", help="Name of the department (department).")
-@click.password_option()
-def create(username: str, role: str, name: str, area: str | None, unit: str | None, password: str) -> None:
-    """Make an account; the password is asked for, never taken from the command line's history."""
-    with ready() as engine:
-        made = identity.create_account(engine, username, password, role, name, area, unit)
-    click.echo(f"{made.username} ({made.role})")

@@ -23,7 +23,9 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
     Days in SQL (`current_date`) are then the days of `calendar.china_today`, whatever clock the server has.
     Raises nothing: a server that does not answer shows at the first connection.
     """
-    options = {"pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    # A worker has several engines and eight threads: few connections wait, and every thread may have one.
+    kept = {"pool_pre_ping": True, "pool_size": 3, "max_overflow": 13}
+    options = kept if pooled else {"poolclass": NullPool}
     # Bound values may be names: the text of an error, which may reach a log, does not show them.
     where = make_url(url).set(drivername="postgresql+psycopg2")
     engine = create_engine(where, hide_parameters=True, **options)

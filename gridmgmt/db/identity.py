@@ -1,45 +1,35 @@
 """Accounts: making one, checking a password, and who somebody is.
 
-Only this module reads `account`; it needs the owner's engine, because the readers of maps and lists may not
-see password hashes. Hashes are argon2id with the parameters of RFC 9106's low-memory choice (argon2-cffi's
-default); an old hash is renewed at the next sign-in.
+This module, `db.accounts` and `db.sessions` alone read `account`; they need the owner's engine, because the
+readers of maps and lists may not see password hashes.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
-from gridmgmt.db.models import Account, Role
+from gridmgmt.db import passwords, sessions
+from gridmgmt.db.models import Account, Role, SessionEnd
+from gridmgmt.db.passwords import LONGEST_PASSWORD, SHORTEST_PASSWORD
+from gridmgmt.db.sessions import Identity
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 
-SHORTEST_PASSWORD = 8
-# argon2 reads it all: a password of megabytes would be a way to keep the server busy.
-LONGEST_PASSWORD = 256
+__all__ = [
+    "BOUND", "LONGEST_PASSWORD", "SHORTEST_PASSWORD", "AccountLine", "Identity", "accounts", "add",
+    "authenticate", "checked", "create_account", "identity", "kept_hash", "password_mark", "put_hash",
+    "rebind", "set_password",
+]  # fmt: skip
+
 _USERNAME = re.compile(r"[\w.@-]{2,64}")
+LONGEST_NAME = 60
 # Roles that mean nothing without a place: bound to none, such an account would see nothing at all.
-_BOUND = {Role.GRID_WORKER, Role.TOWN_OFFICER}
-
-_hasher = PasswordHasher()
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who is signed in; `stamp` changes with the password, so that it ends every session begun before."""
-
-    username: str
-    role: Role
-    display_name: str
-    area: str | None
-    stamp: str
-    unit: str | None = None
+BOUND = {Role.GRID_WORKER: 15, Role.TOWN_OFFICER: 9}
 
 
 def create_account(
@@ -50,38 +40,74 @@ def create_account(
     display_name: str,
     area: str | None = None,
     unit: str | None = None,
+    *,
+    must_change: bool = False,
 ) -> Identity:
-    """Make an account and return who it is.
+    """Make an account and return who it is; with `must_change` its first act is to choose a password.
 
     Raises InputError for a field that is not allowed, ConflictError when the name is taken.
     """
-    chosen = _checked(username, password, role, area, unit)
+    passwords.check(password, username)
+    kept = passwords.hashed(password)
+    with engine.begin() as connection:
+        return add(connection, username, kept, role, display_name, area, unit, must_change=must_change)
+
+
+def add(
+    connection: Connection,
+    username: str,
+    password_hash: str,
+    role: str,
+    display_name: str,
+    area: str | None = None,
+    unit: str | None = None,
+    *,
+    must_change: bool = False,
+) -> Identity:
+    """Make an account as `create_account` does, of a hash (`db.passwords`); commits nothing."""
+    chosen = checked(username, role, area, unit)
     row = {
-        "username": username,
-        "password_hash": _hasher.hash(password),
-        "role": chosen.value,
-        "display_name": display_name or username,
-        "area": area,
-        "unit": unit,
-    }
-    with Session(engine) as session, session.begin():
-        statement = insert(Account).values(row).on_conflict_do_nothing().returning(Account)
-        account = session.scalars(statement).one_or_none()
-        if account is None:
-            raise ConflictError(f"account {username!r} stands already")
-        return _identity(account)
+        "username": username, "password_hash": password_hash, "role": chosen.value,
+        "display_name": display_name or username, "area": area, "unit": unit, "must_change": must_change,
+    }  # fmt: skip
+    made = connection.execute(insert(Account).values(row).on_conflict_do_nothing())
+    if not made.rowcount:
+        raise ConflictError(f"account {username!r} stands already")
+    return Identity(username, chosen, display_name or username, area, unit, must_change)
 
 
-def set_password(engine: Engine, username: str, password: str) -> None:
+def set_password(engine: Engine, username: str, password: str, *, must_change: bool = False) -> None:
     """Change a password, which ends every session of that account; NotFoundError when there is none."""
-    _check_password(password)
-    with Session(engine) as session, session.begin():
-        statement = update(Account).where(Account.username == username)
-        changed = session.execute(
-            statement.values(password_hash=_hasher.hash(password)).returning(Account.username)
-        )
-        if changed.first() is None:
-            raise NotFoundError(f"no account {username!r}")
+    passwords.check(password, username)
+    kept = passwords.hashed(password)
+    with engine.begin() as connection:
+        put_hash(connection, username, kept, must_change=must_change)
+
+
+def put_hash(
+    connection: Connection,
+    username: str,
+    password_hash: str,
+    *,
+    must_change: bool = False,
+    keep: bytes | None = None,
+) -> None:
+    """Change a password's hash and end the account's sessions but the one to `keep`; commits nothing.
+
+    Raises NotFoundError when there is no such account.
+    """
+    values = {"password_hash": password_hash, "must_change": must_change}
+    changed = connection.execute(update(Account).where(Account.username == username).values(values))
+    if not changed.rowcount:
+        raise NotFoundError(f"no account {username!r}")
+    sessions.end_all(connection, username, SessionEnd.PASSWORD, keep=keep)
+
+
+def kept_hash(engine: Engine, username: str) -> str | None:
+    """Return the hash of an active account's password, for `passwords.check` and nothing else."""
+    with engine.connect() as connection:
+        account = _account(connection, username)
+    return str(account.password_hash) if account and account.active else None
 
 
 def rebind(connection: Connection, successors: Mapping[str, str]) -> int:
@@ -99,22 +125,39 @@ def authenticate(engine: Engine, username: str, password: str) -> Identity | Non
     """
     if len(password) > LONGEST_PASSWORD:
         return None
-    with Session(engine) as session, session.begin():
-        account = session.get(Account, username) if _USERNAME.fullmatch(username) else None
-        if not _matches(account.password_hash if account else _decoy(), password):
-            return None
-        if account is None or not account.active:
-            return None
-        if _hasher.check_needs_rehash(account.password_hash):
-            account.password_hash = _hasher.hash(password)
-        return _identity(account)
+    with engine.connect() as connection:
+        account = _account(connection, username)
+    stored = account.password_hash if account else None
+    right = passwords.matches(stored or passwords.decoy(), password)
+    if stored and not right and passwords.is_old(stored):
+        passwords.matches(passwords.decoy(), password)  # a quick hash would tell that the name stands
+    if account is None or not right or not account.active:
+        return None
+    if passwords.is_old(account.password_hash):
+        _renew(engine, account, password)
+    return _identity(account)
+
+
+def _renew(engine: Engine, account: Row[Any], password: str) -> None:
+    same = (Account.username == account.username, Account.password_hash == account.password_hash)
+    with engine.begin() as connection:
+        connection.execute(update(Account).where(*same).values(password_hash=passwords.hashed(password)))
 
 
 def identity(engine: Engine, username: str) -> Identity | None:
     """Return who an active account is, or None when it is unknown or switched off."""
-    with Session(engine) as session:
-        account = session.get(Account, username)
+    with engine.connect() as connection:
+        account = _account(connection, username)
         return _identity(account) if account and account.active else None
+
+
+def password_mark(engine: Engine, username: str) -> str | None:
+    """Return what changes with an active account's password, or None when there is no such account.
+
+    A sign-in that waits for its second factor is bound to it.
+    """
+    kept = kept_hash(engine, username)
+    return hashlib.sha256(kept.encode()).hexdigest()[:16] if kept else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +169,7 @@ class AccountLine:
     role: Role
     area: str | None
     active: bool
-    created_at: object
+    created_at: datetime
 
 
 def accounts(engine: Engine) -> list[AccountLine]:
@@ -134,18 +177,18 @@ def accounts(engine: Engine) -> list[AccountLine]:
     columns = (
         Account.username, Account.display_name, Account.role, Account.area, Account.active, Account.created_at
     )  # fmt: skip
-    with Session(engine) as session:
-        rows = session.execute(select(*columns).order_by(Account.role, Account.username)).all()
+    with engine.connect() as connection:
+        rows = connection.execute(select(*columns).order_by(Account.role, Account.username)).all()
     return [AccountLine(r[0], r[1], Role(r[2]), r[3], r[4], r[5]) for r in rows]
 
 
-def _checked(username: str, password: str, role: str, area: str | None, unit: str | None) -> Role:
+def checked(username: str, role: str, area: str | None, unit: str | None) -> Role:
+    """Return the role when an account may have these fields; InputError naming the field that is wrong."""
     if not _USERNAME.fullmatch(username):
         raise InputError("username", username, "2 to 64 letters, digits, or . _ @ -")
     if role not in {known.value for known in Role}:
         raise InputError("role", role, ", ".join(Role))
-    _check_password(password)
-    if Role(role) in _BOUND and not area:
+    if Role(role) in BOUND and not area:
         raise InputError(
             "area", area, f"the code of the {'grid' if role == Role.GRID_WORKER else 'town'} it is bound to"
         )
@@ -154,27 +197,14 @@ def _checked(username: str, password: str, role: str, area: str | None, unit: st
     return Role(role)
 
 
-def _check_password(password: str) -> None:
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        # The length, never the password itself: an error text may reach a log.
-        allowed = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
-        raise InputError("password", f"{len(password)} characters", allowed)
+def _account(connection: Connection, username: str) -> Row[Any] | None:
+    if not _USERNAME.fullmatch(username):
+        return None
+    return connection.execute(select(Account.__table__).where(Account.username == username)).one_or_none()
 
 
-def _matches(stored: str, password: str) -> bool:
-    try:
-        return _hasher.verify(stored, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-@cache
-def _decoy() -> str:
-    return _hasher.hash("no account has this password")
-
-
-def _identity(account: Account) -> Identity:
-    stamp = hashlib.sha256(account.password_hash.encode()).hexdigest()[:16]
+def _identity(account: Row[Any]) -> Identity:
     return Identity(
-        account.username, Role(account.role), account.display_name, account.area, stamp, account.unit
-    )
+        account.username, Role(account.role), account.display_name, account.area, account.unit,
+        account.must_change, account.totp_sealed is not None,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from gridmgmt.db.engine import acting
 from gridmgmt.errors import ConflictError, InputError, TamperedError
 from gridmgmt.importing.progress import Progress
-from gridmgmt.privacy import audit
+from gridmgmt.privacy import audit, factors
 from gridmgmt.privacy.binding import bind
 from gridmgmt.privacy.cipher import key_id, seal, unseal
 from gridmgmt.privacy.keyring import KeyRing
@@ -91,10 +91,9 @@ _PLACES = (
 
 def counts(engine: Engine) -> dict[int, int]:
     """Return how many sealed values stand under each key, by its id; `engine` is the owner's."""
+    sealed = [(column, place.source) for place in _PLACES for column, _ in place.fields.values()]
     each = " UNION ALL ".join(
-        f"SELECT {column} AS value FROM {place.source}"
-        for place in _PLACES
-        for column, _ in place.fields.values()
+        f"SELECT {column} AS value FROM {source}" for column, source in [*sealed, ("totp_sealed", "account")]
     )
     first = "CASE octet_length(value) WHEN 0 THEN 0 ELSE get_byte(value, 0) END"
     statement = (
@@ -128,6 +127,7 @@ def rotate(engine: Engine, ring: KeyRing, batch: int = BATCH, progress: Progress
     for place in _PLACES:
         work.through(place, batch, passing_by=True)
         work.through(place, 1, passing_by=False)
+    work.done += factors.reseal(engine, ring)
     return Rotated(work.done, _waiting(engine, ring), tuple(sorted(work.damaged)))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, text
 
+from gridmgmt.config import settings
 from gridmgmt.db.models import ImportRun
 from gridmgmt.importing.report import Report
 
@@ -32,7 +33,19 @@ def import_run(
             return
         if report.new + report.updated:
             record = insert(ImportRun).values(
-                kind=kind, file=Path(path).name, sha256=report.sha256, counts=report.counts()
+                kind=kind,
+                file=Path(path).name,
+                sha256=report.sha256,
+                counts=report.counts(),
+                rejects=_kept(rejects) if report.rejected else None,
             )
             connection.execute(record)
         connection.commit()
+
+
+def _kept(rejects: Path | None) -> str | None:
+    """Return where in the home folder a rejects file stands; what somebody put elsewhere is theirs alone."""
+    home = settings().home
+    if rejects is None or not Path(rejects).absolute().is_relative_to(home):
+        return None
+    return str(Path(rejects).absolute().relative_to(home))

@@ -41,17 +41,24 @@ def analyses(connection: Connection, most: int = LATEST) -> list[Analysis]:
     for table in (HotspotCluster, SeasonalItem):
         counted = select(table.run_id, func.count()).where(table.run_id.in_(numbers)).group_by(table.run_id)
         found.update(connection.execute(counted).all())
-    return [Analysis(*row, found.get(row.id, 0)) for row in rows]
+    return [_analysis(row, found.get(row.id, 0)) for row in rows]
 
 
 def newest(connection: Connection) -> dict[str, Analysis]:
-    """Return the newest analysis of each kind, and "hotspots" of grids alone; nothing of kinds never made."""
+    """Return the newest analysis of each kind, of hotspots that of grids; nothing of kinds never made.
+
+    How much they found is not counted: `found` is 0.
+    """
     run = AnalysisRun
     level = func.coalesce(run.parameters["level"].astext, "grid")
-    query = (
-        select(run.id, run.kind, run.parameters, run.data_version, run.finished_at)
-        .where((run.kind != RunKind.HOTSPOTS) | (level == "grid"))
-        .distinct(run.kind)
-        .order_by(run.kind, run.id.desc())
+    latest = select(func.max(run.id)).where((run.kind != RunKind.HOTSPOTS) | (level == "grid"))
+    rows = connection.execute(
+        select(run.id, run.kind, run.parameters, run.data_version, run.finished_at).where(
+            run.id.in_(latest.group_by(run.kind))
+        )
     )
-    return {row.kind: Analysis(*row, 0) for row in connection.execute(query)}
+    return {row.kind: _analysis(row, 0) for row in rows}
+
+
+def _analysis(row: Any, found: int) -> Analysis:
+    return Analysis(row.id, row.kind, row.parameters, row.data_version, row.finished_at, found)

@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     security.install(app, chosen)
     faults.install(app)
-    access.install(app)  # before the check of tokens: who may not call at all is told so
+    access.install(app, chosen)  # before the check of tokens: who may not call at all is told so
     CSRFProtect(app)
     throttle.install(app, chosen)
     for module in (

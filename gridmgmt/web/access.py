@@ -1,29 +1,39 @@
 """Who may call what: every route says so, and what is not said is refused.
 
 `allow` and `public` mark a view; one check before every request reads the mark. A test walks all routes,
-so that a view without a mark is found before a user is.
+so that a view without a mark is found before a user is. Who must choose a password first, or set up a second
+factor, gets to nothing else.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, redirect, request, url_for
 from flask_login import LoginManager, UserMixin, current_user
 
-from gridmgmt.db import identity
-from gridmgmt.db.identity import Identity
+from gridmgmt.config import Settings
+from gridmgmt.db import sessions
 from gridmgmt.db.models import ROLE_NAMES, Role
-from gridmgmt.errors import NotAllowedError
+from gridmgmt.db.sessions import Identity
+from gridmgmt.errors import InputError, NotAllowedError
 from gridmgmt.web.databases import databases
+from gridmgmt.web.tile_cache import believed
 
 View = TypeVar("View", bound=Callable[..., object])
 
 PUBLIC = "public"
 # What scripts fetch: such an answer is for them, not a page.
-DATA = ("/data/", "/plan/api/")
+DATA = ("/data/", "/tiles/", "/plan/api/")
 EVERYONE = frozenset(Role)
 MARK = "gridmgmt_access"
+# What stands between signing in and everything else -> the endpoints that lead over it.
+SIGN_OUT = "login.sign_out"
+FIRST = {
+    "account.password": {"account.password", "account.set_password", SIGN_OUT},
+    "account.factor": {"account.factor", "account.factor_on", SIGN_OUT},
+}
 
 # Where each role's day begins.
 WORKSPACES = {
@@ -58,26 +68,32 @@ MENUS = {
     ),
     Role.AUDITOR: (("admin.audit", "审计记录"), ("audit.lines", "查阅记录")),
     Role.ADMIN: (
-        ("admin.home", "系统管理"), ("matter_admin.flows", "流程"), ("matter_admin.holidays", "工作日"),
-        ("papers.templates", "文书模板"), ("keys.listed", "接口"),
+        ("admin.home", "系统管理"), ("accounts.listed", "账号管理"), ("jobs.listed", "后台工作"),
+        ("health.page", "健康"),
     ),
     Role.DEPARTMENT: (("units.ledger", "民情台账"), ("figures.home", "办理统计")),
 }  # fmt: skip
 
 
 class User(UserMixin):
-    """The person signed in, as flask-login wants one."""
+    """The person signed in, as flask-login wants one; `token` opens the session and stands in the cookie."""
 
-    def __init__(self, who: Identity) -> None:
+    def __init__(self, who: Identity, token: str) -> None:
         self.who = who
+        self.token = token
+        self.username = who.username
         self.role = who.role
         self.role_name = ROLE_NAMES[who.role]
         self.area = who.area
         self.display_name = who.display_name
 
     def get_id(self) -> str:
-        # The stamp follows the password: changing it ends the sessions begun with the old one.
-        return f"{self.who.stamp}:{self.who.username}"
+        return self.token
+
+    @property
+    def session_id(self) -> bytes:
+        """The id under which this sign-in stands on the server."""
+        return sessions.digest(self.token)
 
 
 def allow(*roles: Role) -> Callable[[View], View]:
@@ -111,9 +127,34 @@ def guard() -> Response | None:
         return None
     if not current_user.is_authenticated:
         return ask_to_sign_in()
+    first = comes_first(current_user.who)
+    if first:
+        return None if request.endpoint in FIRST[first] else _send_to(first)
     if access is None or current_user.role not in access:
         raise NotAllowedError(f"{current_user.who.username} may not call {request.endpoint}")
     return None
+
+
+def comes_first(who: Identity) -> str | None:
+    """Return the endpoint of what this person must do before anything else, or None."""
+    if who.must_change:
+        return "account.password"
+    if not who.second_factor and factor_needed(who):
+        return "account.factor"
+    return None
+
+
+def factor_needed(who: Identity) -> bool:
+    """Say whether the settings ask accounts of this role for a second factor."""
+    return who.role.value in current_app.config["SETTINGS"].second_factor
+
+
+def _send_to(endpoint: str) -> Response:
+    if request.path.startswith(DATA):
+        return Response("choose a password or set up the second factor first", 403, mimetype="text/plain")
+    if request.headers.get("HX-Request"):
+        return Response(status=204, headers={"HX-Redirect": url_for(endpoint)})
+    return redirect(url_for(endpoint), 303)  # type: ignore[return-value]
 
 
 def ask_to_sign_in() -> Response:
@@ -140,15 +181,28 @@ def safe_target(wanted: str | None) -> str | None:
     return wanted
 
 
-def install(app: Flask) -> None:
-    """Hang the check and the session loader on an application."""
+def idle() -> timedelta:
+    """Return after how long without a request a sign-in is over."""
+    return timedelta(minutes=current_app.config["SETTINGS"].idle_minutes)
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Hang the check and the session loader on an application.
+
+    Raises InputError when the settings ask a role for a second factor that there is not.
+    """
+    unknown = settings.second_factor - {role.value for role in Role}
+    if unknown:
+        raise InputError("GRIDMGMT_SECOND_FACTOR", ",".join(sorted(unknown)), ",".join(Role))
+    # Sessions end on the server; a cookie set anew by every answer would keep answers out of caches.
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
     manager = LoginManager(app)
     manager.session_protection = None  # it would bind a session to an address that changes on phones
 
-    @manager.user_loader
-    def load(session_id: str) -> User | None:
-        stamp, _, username = session_id.partition(":")
-        who = identity.identity(databases().accounts, username)
-        return User(who) if who and who.stamp == stamp else None
+    def load(token: str) -> User | None:
+        longest = current_app.permanent_session_lifetime
+        who = sessions.identified(databases().accounts, token, idle(), longest)
+        return User(who, token) if who else None
 
+    manager.user_loader(believed(load, "/tiles/", 1.0))
     app.before_request(guard)

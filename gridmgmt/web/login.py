@@ -1,19 +1,26 @@
-"""Signing in and out."""
+"""Signing in and out: the password, and on a second page the code where the account has a second factor."""
 
+import time
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from gridmgmt.db import identity
-from gridmgmt.web.access import EVERYONE, WORKSPACES, User, allow, public, safe_target
+from gridmgmt.db import identity, sessions
+from gridmgmt.db.models import SessionEnd
+from gridmgmt.db.sessions import Identity
+from gridmgmt.web import second_factor
+from gridmgmt.web.access import EVERYONE, WORKSPACES, User, allow, comes_first, public, safe_target
 from gridmgmt.web.databases import databases
-from gridmgmt.web.throttle import failures_limited
+from gridmgmt.web.throttle import WAITING, count_failure, failures_limited
 
 pages = Blueprint("login", __name__)
+
+# So long the second page waits for its code.
+WAIT_SECONDS = 300
 
 
 class SignIn(FlaskForm):
@@ -25,8 +32,8 @@ class SignIn(FlaskForm):
 @public
 def form() -> Any:
     if current_user.is_authenticated:
-        return redirect(_after(current_user))
-    return render_template("login.html", form=SignIn(), failed=False)
+        return redirect(_after(current_user, request.args.get("next")))
+    return _page(SignIn())
 
 
 @pages.post("/login")
@@ -38,20 +45,84 @@ def sign_in() -> Any:
     if form.validate_on_submit():
         who = identity.authenticate(databases().accounts, form.username.data.strip(), form.password.data)
     if who is None:
-        return render_template("login.html", form=form, failed=True), 401
+        count_failure()
+        return _page(form, failed=True), 401
+    return go_on(who, request.args.get("next"))
+
+
+def go_on(who: Identity, wanted: str | None) -> Response:
+    """Sign a person in whose password, or identity provider, is right: at once, or after the code."""
+    _end_present()
     session.clear()  # nothing planted in the session before signing in lives on in it
-    session.permanent = True
-    login_user(User(who))
-    return redirect(_after(current_user))
+    if not who.second_factor:
+        return _enter(who, wanted)
+    mark = identity.password_mark(databases().accounts, who.username)
+    session[WAITING] = {"name": who.username, "mark": mark, "at": int(time.time()), "next": wanted}
+    return redirect(url_for("login.code_form"), 303)  # type: ignore[return-value]
+
+
+@pages.get("/login/code")
+@public
+def code_form() -> Any:
+    if _waiting() is None:
+        return redirect(url_for("login.form"))
+    return render_template("login_code.html", failed=False)
+
+
+@pages.post("/login/code")
+@public
+@failures_limited
+def code() -> Any:
+    waiting = _waiting()
+    if waiting is None:
+        return redirect(url_for("login.form"), 303)
+    if not second_factor.right(waiting["name"], request.form.get("code", "")):
+        count_failure()
+        return render_template("login_code.html", failed=True), 401
+    who = identity.identity(databases().accounts, waiting["name"])
+    session.clear()
+    return _enter(who, waiting["next"]) if who else redirect(url_for("login.form"), 303)
 
 
 @pages.post("/logout")
 @allow(*EVERYONE)
 def sign_out() -> Any:
+    _end_present()
     logout_user()
     session.clear()
     return redirect(url_for("login.form"))
 
 
-def _after(user: User) -> str:
-    return safe_target(request.args.get("next")) or url_for(WORKSPACES[user.role])
+def _page(form: SignIn, *, failed: bool = False) -> str:
+    return render_template(
+        "login.html", form=form, failed=failed, provider=current_app.config["SETTINGS"].oidc
+    )
+
+
+def _enter(who: Identity, wanted: str | None) -> Response:
+    """Begin a session under a token that nobody has seen before, and lead to where the day begins."""
+    token = sessions.begin(databases().accounts, who.username, request.user_agent.string[:400])
+    session.permanent = True
+    user = User(who, token)
+    login_user(user)
+    return redirect(_after(user, wanted))  # type: ignore[return-value]
+
+
+def _end_present() -> None:
+    """End the session that this browser has, if any: signing in anew does not leave it behind."""
+    if current_user.is_authenticated:
+        user = current_user
+        sessions.end(databases().accounts, user.username, user.session_id, SessionEnd.SIGNED_OUT)
+
+
+def _waiting() -> dict[str, Any] | None:
+    """Return the sign-in that waits for its code; None when it is too old or the password has changed."""
+    found: dict[str, Any] | None = session.get(WAITING)
+    if not found or not 0 <= time.time() - found["at"] <= WAIT_SECONDS:
+        return None
+    return found if identity.password_mark(databases().accounts, found["name"]) == found["mark"] else None
+
+
+def _after(user: User, wanted: str | None) -> str:
+    first = comes_first(user.who)
+    return url_for(first) if first else safe_target(wanted) or url_for(WORKSPACES[user.role])

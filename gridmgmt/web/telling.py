@@ -1,7 +1,6 @@
 """What the forms of staff and residents share: reading what was typed, and saying what is wrong with it."""
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -11,12 +10,13 @@ from sqlalchemy import Connection
 from gridmgmt.calendar import china_today
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError, NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.incidents import intake
+from gridmgmt.incidents import code_lists, intake
 from gridmgmt.incidents.parties import attachments
 from gridmgmt.incidents.parties.attachments import UNFIT_WORDS, Prepared, Unfit
 from gridmgmt.incidents.plain import plain, plain_line
 from gridmgmt.web.areas import Place, Territory
 from gridmgmt.web.databases import reader
+from gridmgmt.web.kept import Kept
 
 # What a form may carry: a photo of 50 MB is refused by its name, not as a broken request.
 LARGEST_FORM = 80 << 20
@@ -45,7 +45,7 @@ REFUSED = {
 }
 TAKEN = "这次填写已经提交过，内容不一样的请重新打开页面再登记。"
 
-_leaves: dict[tuple[str, str, date], list[tuple[str, str, str | None]]] = {}
+_leaves: Kept[list[tuple[str, str, str | None]]] = Kept(64)
 
 
 def why(error: GridmgmtError) -> str:
@@ -119,15 +119,14 @@ def keeping(prepared: list[Prepared], who: str) -> Callable[[Connection, int], N
 
 
 def leaves(area: str) -> list[tuple[str, str, str | None]]:
-    """Return code, name and 大类 of what can be chosen, the town's most frequent first; kept for a day."""
-    engine = reader()
-    place = (str(engine.url), area[: DIGITS["town"]], china_today())
-    if place not in _leaves:
-        with engine.connect() as connection:
-            _leaves[place] = intake.leaves(connection, place[1])
-        for old in [each for each in _leaves if each[2] != place[2]]:
-            del _leaves[old]
-    return _leaves[place]
+    """Return code, name and 大类 of what can be chosen, the town's most frequent first.
+
+    Kept for a day, or until the list of categories changes.
+    """
+    engine, town = reader(), area[: DIGITS["town"]]
+    with engine.connect() as connection:
+        key = (str(engine.url), town, china_today(), code_lists.version(connection))
+        return _leaves.get(key, lambda: intake.leaves(connection, town))
 
 
 def groups(found: list[tuple[str, str, str | None]]) -> dict[str, list[tuple[str, str]]]:

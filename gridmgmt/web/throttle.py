@@ -1,4 +1,4 @@
-"""Ten wrong passwords in five minutes lock a name out, whichever worker they came to.
+"""Ten wrong passwords or codes in five minutes lock a name out, whichever worker they came to.
 
 Flask-Limiter's counters in memory would be one set a worker, so a guesser had as many tries as there are
 workers. These stand in a small SQLite file in the home folder that all workers of the machine share.
@@ -6,18 +6,29 @@ workers. These stand in a small SQLite file in the home folder that all workers 
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
+from flask_login import current_user
 from limits.storage import Storage
 
 from gridmgmt.config import Settings
 
 SCHEME = "gridmgmt-file"
-FAILURES = "10 per 5 minutes"
+_MOST = 10
+FAILURES = f"{_MOST} per 5 minutes"
+# One count a name, whether password or code was wrong, at the door or inside.
+_SCOPE = "sign-in"
+SIGN_IN = "login.sign_in"
+# Where a sign-in stands in the browser's session that waits for its second factor.
+WAITING = "waiting"
+
+View = TypeVar("View", bound=Callable[..., object])
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS hit (key TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL)"
 
@@ -72,6 +83,12 @@ class FileStorage(Storage):
             row = connection.execute(query, (key, time.time())).fetchone()
         return row[0] if row else 0
 
+    def full(self, count: int) -> list[tuple[str, float]]:
+        """Return the keys that were counted so often, and when each one's window ends."""
+        query = "SELECT key, ends FROM hit WHERE count >= ? AND ends > ? ORDER BY key"
+        with self._connected() as connection:
+            return connection.execute(query, (count, time.time())).fetchall()
+
     def check(self) -> bool:
         with self._connected() as connection:
             connection.execute("SELECT 1 FROM hit LIMIT 1")
@@ -86,20 +103,60 @@ class FileStorage(Storage):
             connection.execute("DELETE FROM hit WHERE key = ?", (key,))
 
 
+def locked(storage: FileStorage) -> dict[str, datetime]:
+    """Return the names that are locked out, in lower case, and until when each is."""
+    return {_name_of(key): datetime.fromtimestamp(ends, UTC) for key, ends in storage.full(_MOST)}
+
+
+def unlock(storage: FileStorage, name: str) -> bool:
+    """Let a name try again at once; False when it was not locked out."""
+    wanted = name.strip().casefold()
+    keys = [key for key, _ in storage.full(_MOST) if _name_of(key) == wanted]
+    for key in keys:
+        storage.clear(key)
+    return bool(keys)
+
+
+def opened(settings: Settings) -> FileStorage:
+    """Return the counters of a city, those that its application counts with."""
+    return FileStorage(_address(settings))
+
+
+def count_failure() -> None:
+    """Let this request count as a wrong password, once it is answered."""
+    g.sign_in_failed = True
+
+
 def _name() -> str:
-    return request.form.get("username", "").strip().casefold()[:64]
+    # Whoever waits for the second page, or confirms with the password, is not asked for the name again.
+    known = session.get(WAITING, {}).get("name") or getattr(current_user, "username", "")
+    told = request.form.get("username", "") if request.endpoint == SIGN_IN else str(known)
+    return told.strip().casefold()[:64]
 
 
-def _failed(response: Response) -> bool:
-    return response.status_code == 401
+def _name_of(key: str) -> str:
+    return key.partition("/")[2].rpartition(f"/{_SCOPE}/")[0]
 
 
-# Only a wrong password counts; a right one never locks anybody out.
+def _failed(_: Response) -> bool:
+    return bool(g.get("sign_in_failed"))
+
+
+def _address(settings: Settings) -> str:
+    return f"{SCHEME}:{settings.home / 'sign-in.sqlite'}"
+
+
+# Only a wrong password or code counts; a right one never locks anybody out.
 limiter = Limiter(key_func=_name, default_limits=[], headers_enabled=False)
-failures_limited = limiter.limit(FAILURES, key_func=_name, methods=["POST"], deduct_when=_failed)
+
+
+def failures_limited(view: View) -> View:
+    """Mark a view whose failures, posted by whoever, count for the name that they were tried with."""
+    marked = limiter.shared_limit(FAILURES, _SCOPE, key_func=_name, methods=["POST"], deduct_when=_failed)
+    return marked(view)  # type: ignore[return-value]
 
 
 def install(app: Flask, settings: Settings) -> None:
     """Hang the lock-out on an application."""
-    app.config["RATELIMIT_STORAGE_URI"] = f"{SCHEME}:{settings.home / 'sign-in.sqlite'}"
+    app.config["RATELIMIT_STORAGE_URI"] = _address(settings)
     limiter.init_app(app)

@@ -5,6 +5,7 @@ Nothing is fetched: a page names no picture, no sheet of styles and no letter, a
 
 from datetime import datetime
 from html import escape
+from threading import Lock
 from typing import Any
 
 from PIL import ImageFile
@@ -57,10 +58,14 @@ b {{ font-family: {HEI}; font-weight: normal }}
 .line {{ display: inline-block; width: 6em; border-bottom: .75pt solid #000; height: 1em }}
 """
 
+# The library that lays pages out promises nothing about threads.
+_one_at_a_time = Lock()
+
 
 def render(page: Page, made_at: datetime) -> bytes:
     """Return the page as PDF; SetupError when the libraries that draw letters are not installed."""
-    return bytes(_document(page, made_at).write_pdf())
+    with _one_at_a_time:
+        return bytes(_document(page, made_at).write_pdf())
 
 
 def laid_out(page: Page, made_at: datetime) -> Any:
