@@ -42,6 +42,7 @@ def policy(nonce_value: str, tile_origin: str | None) -> str:
         "font-src": "'self'",
         "connect-src": "'self'",
         "worker-src": "'self'",
+        "manifest-src": "'self'",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

@@ -19,7 +19,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    send_from_directory,
     url_for,
 )
 from flask_login import current_user
@@ -35,8 +34,8 @@ from gridmgmt.households.visits.models import OUTCOME_NAMES, PURPOSE_NAMES, Outc
 from gridmgmt.households.visits.service import Seen
 from gridmgmt.incidents import intake
 from gridmgmt.incidents.handling.intake import Told, take_in
-from gridmgmt.web import assets, survey_drawing
-from gridmgmt.web.access import allow, public
+from gridmgmt.web import survey_drawing
+from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import matters, reader, ring, roster
 from gridmgmt.web.scope import STAFF, actor, matter_actor, own_area
@@ -251,15 +250,6 @@ def _word(kind: Any, field: str, sent: Mapping[str, str]) -> Any:
         return kind(sent.get(field, ""))
     except ValueError as error:
         raise InputError(field, sent.get(field), " | ".join(kind)) from error
-
-
-@pages.get("/visits/worker.js")
-@public
-def worker() -> Response:
-    """The script that answers for the visit form where there is no signal; its folder bounds what it may."""
-    response = send_from_directory(assets.STATIC, "sw.js", mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    return response
 
 
 # --- the notebook

@@ -132,11 +132,13 @@ def test_the_chief_s_map_has_a_dot_a_building_that_leads_to_its_doors(visit: Vis
     expect(opened.page.locator('.folium-map[data-buildings="6"]')).to_have_count(1)
     at = opened.page.evaluate(PLACE_OF_DOT, "春天路3号")
     opened.page.mouse.click(*at)
-    doors = opened.page.locator(".leaflet-popup .doors li")
+    doors = opened.page.locator("#sheet .doors li")
     expect(doors).to_have_count(3)
-    expect(doors.nth(2)).to_contain_text("没有登记住户")
+    expect(doors.nth(2)).to_contain_text("没有登记")
+    expect(opened.page.locator("#sheet")).not_to_contain_text("陈志强")
+    _accessible(opened.page)
     opened.shot("grid-map-buildings-phone")
-    doors.nth(0).get_by_role("link").click()
+    doors.nth(0).get_by_role("link", name="住户").click()
     expect(opened.page.locator("h1")).to_have_text("春天路3号 201")
 
 

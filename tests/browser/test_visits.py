@@ -34,9 +34,11 @@ def _visits(engine: Engine) -> list[tuple[str, str]]:
 def _ready(page: Page) -> None:
     """Wait until the worker has kept the form."""
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_function(
-        "caches.open('visits').then(c => c.keys()).then(k => k.some(r => r.url.endsWith('/new')))"
-    )
+    for _ in range(400):
+        if page.evaluate("caches.match('/visits/new').then(found => Boolean(found))"):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("the form was not kept")
 
 
 def _enter(page: Page, outcome: str, note: str) -> None:

@@ -149,13 +149,9 @@ def test_a_phone_sends_until_it_is_told_and_nothing_is_made_twice(
     assert chief.get("/visits/token").json["user"] == "grid_worker"
 
 
-def test_the_worker_may_answer_for_the_form_and_nothing_else(app: Flask, chief: FlaskClient) -> None:
-    answer = app.test_client().get("/visits/worker.js")
-    answer.close()
-    assert answer.mimetype == "text/javascript"
-    assert answer.headers["Cache-Control"] == "no-cache"
-    assert "worker-src 'self'" in answer.headers["Content-Security-Policy"]
+def test_the_form_names_the_worker_to_grid_staff_alone(chief: FlaskClient, office: FlaskClient) -> None:
     assert "data-worker" in chief.get("/visits/new").get_data(as_text=True)
+    assert "data-worker" not in office.get("/visits/new").get_data(as_text=True)
 
 
 def test_a_matters_category_that_is_usual_here_stands_first(chief: FlaskClient, city: Engine) -> None:

@@ -1,45 +1,83 @@
-/* Gives the visit form where there is no signal. Kept are the form, with doors and addresses of the own grid and
-   no names, and what it loads; signing out drops both (visits.js). */
+/* Opens the telephone's pages where there is no signal. Kept are the frame, the two forms with doors and addresses
+   of the own grid and no resident's name, and what they load; whoever signs in or out empties it (visits.js too). */
 "use strict";
 
-const CACHE = "visits";
-const SHELL = new URL("new", self.registration.scope).href;
+const CACHE = "gridmgmt-phone", AGAIN = 3600e3;
+const at = function (path) { return new URL(path, self.location.origin).href; };
+// What is kept, and which addresses it answers for; the frame stands in for every other page.
+const FRAME = at("/grid/offline"), FORMS = [at("/visits/new"), at("/grid/report")], DOORS = ["/login", "/logout"];
+let turn = 0, last = Promise.resolve();
 
-async function keep() {
-  const answer = await fetch(SHELL);
-  if (!answer.ok || answer.redirected) return;
-  const page = await answer.clone().text();
-  const parts = [...page.matchAll(/<(?:link|script)[^>]* (?:href|src)="([^"]+)"/g)]
-    .map(function (found) { return new URL(found[1].replaceAll("&amp;", "&"), SHELL).href; });
-  const cache = await caches.open(CACHE);
-  for (const part of parts) if (!(await cache.match(part))) await cache.add(part);
-  await cache.put(SHELL, answer);
-  for (const old of await cache.keys()) if (old.url !== SHELL && !parts.includes(old.url)) await cache.delete(old);
+// --- keeping
+
+async function keep(user) {
+  const mine = turn, made = [];
+  for (const address of [FRAME].concat(FORMS)) {
+    const answer = await fetch(address, { cache: "no-store", credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) return;
+    const page = await answer.clone().text();
+    if (user && !page.includes('data-user="' + user + '"')) return;  // somebody else signed in meanwhile
+    made.push({ address: address, answer: answer, parts: parts(page) });
+  }
+  if (mine !== turn) return;
+  const cache = await caches.open(CACHE), wanted = new Set();
+  for (const each of made) each.parts.forEach(function (part) { wanted.add(part); });
+  for (const part of wanted) if (!(await cache.match(part))) await cache.add(part);
+  for (const each of made) { wanted.add(each.address); await cache.put(each.address, each.answer); }
+  for (const old of await cache.keys()) if (!wanted.has(old.url)) await cache.delete(old);
+  if (mine !== turn) await caches.delete(CACHE);
 }
 
-async function form(event) {
+function parts(page) {
+  return [...page.matchAll(/<(?:link|script)[^>]* (?:href|src)="([^"]+)"/g)]
+    .map(function (found) { return at(found[1].replaceAll("&amp;", "&")); });
+}
+
+/* One after the other, and not at every page: a grid of a thousand doors is no small form. */
+function keepFor(user) {
+  last = last.then(function () { return keepOnce(user); }).catch(function () {});
+  return last;
+}
+
+async function keepOnce(user) {
+  const kept = await caches.match(FRAME);
+  const own = kept && (await kept.clone().text()).includes('data-user="' + user + '"');
+  if (own && Date.now() - Date.parse(kept.headers.get("Date")) < AGAIN) return;
+  if (kept && !own) await drop();
+  await keep(user);
+}
+
+function drop() {
+  turn += 1;
+  return caches.delete(CACHE);
+}
+
+// --- answering
+
+async function page(request, plain) {
   try {
-    const answer = await fetch(event.request);
-    // Anew each time, without what this one was opened for, and for whoever is signed in now.
-    if (answer.ok && !answer.redirected) event.waitUntil(keep().catch(function () {}));
-    return answer;
+    return await fetch(request);
   } catch (noSignal) {
-    const kept = await caches.match(SHELL);
+    const kept = await caches.match(FORMS.includes(plain) ? plain : FRAME);
     if (kept) return kept;
     throw noSignal;
   }
 }
 
-self.addEventListener("install", function (event) {
-  self.skipWaiting();
-  event.waitUntil(keep().catch(function () {}));
+self.addEventListener("install", function () { self.skipWaiting(); });
+self.addEventListener("activate", function (event) {
+  event.waitUntil(self.clients.claim().then(function () { return caches.delete("visits"); }));
 });
-self.addEventListener("activate", function (event) { event.waitUntil(self.clients.claim()); });
+self.addEventListener("message", function (event) {
+  if (event.data && event.data.keep) event.waitUntil(keepFor(event.data.keep));
+});
 self.addEventListener("fetch", function (event) {
-  const url = new URL(event.request.url);
-  if (event.request.mode === "navigate") {
-    if (url.origin + url.pathname === SHELL) event.respondWith(form(event));
-  } else if (url.searchParams.has("v")) {
-    event.respondWith(caches.match(event.request).then(function (kept) { return kept || fetch(event.request); }));
+  const url = new URL(event.request.url), request = event.request;
+  if (url.origin !== self.location.origin) return;
+  if (request.mode === "navigate") {
+    if (request.method === "POST" && DOORS.includes(url.pathname)) event.waitUntil(drop());
+    else if (request.method === "GET") event.respondWith(page(request, url.origin + url.pathname));
+  } else if (request.method === "GET" && url.searchParams.has("v")) {
+    event.respondWith(caches.match(request).then(function (kept) { return kept || fetch(request); }));
   }
 });

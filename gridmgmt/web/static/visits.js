@@ -3,9 +3,8 @@
 (function () {
   "use strict";
   if (window.gridmgmtVisits) return;
-  window.gridmgmtVisits = true;
 
-  var PREFIX = "gridmgmt.visit.", CACHE = "visits", WEEK = 7 * 86400e3, AGAIN = 30e3;
+  var PREFIX = "gridmgmt.visit.", MATTERS = "gridmgmt-matters", WEEK = 7 * 86400e3, AGAIN = 30e3;
   var box = document.getElementById("queue"), user = box && box.dataset.user;
   var sending = false, sentHere = 0, trouble = "";
 
@@ -85,6 +84,7 @@
   }
 
   function show() {
+    document.dispatchEvent(new Event("unsent"));
     if (!box) return;
     var left = mine(), stuck = left.filter(function (entry) { return entry.refused; });
     box.replaceChildren();
@@ -219,7 +219,7 @@
   function fromAddress() {
     var asked = new URLSearchParams(location.search);
     ["household", "stop"].forEach(function (name) { if (asked.get(name) && !form[name].value) form[name].value = asked.get(name); });
-    if (asked.get("purpose") && !fieldsOf(form).purpose) form.purpose.value = asked.get("purpose");
+    if (asked.get("purpose")) form.purpose.value = asked.get("purpose");
     form.dwelling.addEventListener("change", function () { form.household.value = form.stop.value = ""; });
   }
 
@@ -270,19 +270,44 @@
   /* Nothing of this person's stays on the phone; what was not sent is asked about first. */
   async function leave(event) {
     event.preventDefault();
-    var left = all().length;
-    if (left && !confirm("这台手机上还有 " + left + " 条走访没有上报，退出就会删除。要退出吗？")) return;
+    var visits = all().length, matters = await mattersLeft(), words = [];
+    if (visits) words.push(visits + " 条走访");
+    if (matters) words.push(matters + " 件诉求");
+    if (words.length && !confirm("这台手机上还有 " + words.join("、") + "没有上报，退出就会删除。要退出吗？")) return;
+    document.dispatchEvent(new Event("leaving"));
     all().forEach(drop);
-    if (window.caches) await caches.delete(CACHE).catch(function () {});
+    sessionStorage.clear();
+    await emptied();
     event.target.submit();
   }
+
+  function done(asked) {
+    return new Promise(function (ended) { asked.onsuccess = asked.onerror = asked.onblocked = function () { ended(asked.result); }; });
+  }
+
+  async function mattersLeft() {
+    try {
+      var known = await indexedDB.databases();
+      if (!known.some(function (each) { return each.name === MATTERS; })) return 0;
+      var base = await done(indexedDB.open(MATTERS)), count = 0;
+      if (base.objectStoreNames.contains("matters")) count = await done(base.transaction("matters").objectStore("matters").count());
+      base.close();
+      return count;
+    } catch (none) { return 0; }
+  }
+
+  async function emptied() {
+    try {
+      if (window.caches) for (var name of await caches.keys()) await caches.delete(name);
+      await done(indexedDB.deleteDatabase(MATTERS));
+    } catch (none) { /* a browser without either keeps nothing */ }
+  }
+
+  window.gridmgmtVisits = { count: function () { return mine().length; }, newKey: newKey, holdsNumber: holdsNumber, moment: moment, element: element };
 
   if (box) {
     window.addEventListener("online", flush);
     setInterval(flush, AGAIN);
     flush();
-    if (box.dataset.worker && navigator.serviceWorker && navigator.onLine) {
-      navigator.serviceWorker.register(box.dataset.worker).catch(function () {});
-    }
   }
 })();
