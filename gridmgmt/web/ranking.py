@@ -13,6 +13,7 @@ from gridmgmt.hotspots import tables
 from gridmgmt.hotspots.patterns import pattern_name
 from gridmgmt.hotspots.statistics.emerging import Pattern
 from gridmgmt.hotspots.stored import AreaResult, Run
+from gridmgmt.web import language
 from gridmgmt.web.areas import Place, Territory
 from gridmgmt.web.choice import Choice
 
@@ -73,7 +74,7 @@ class Line:
         """Return what the line rests on, in words; nothing where its numbers may not be shown."""
         if self.result is None:
             return ""
-        return tables.area_row(run, self.result, category_name, self.place.name).text.zh
+        return language.pick(tables.area_row(run, self.result, category_name, self.place.name).text)
 
     @property
     def confidence(self) -> str:
@@ -141,12 +142,12 @@ def class_of(value: float | None, limits: Sequence[float]) -> int:
     return 1 + int(np.searchsorted(limits, value, side="right"))
 
 
-# Which of the five colours classes of whole numbers have, by how many classes there are: the top is always dark.
+# Which of the five colours classes of whole numbers have, by how many classes there are: the top is dark.
 WHOLE_STEPS = ((), (4,), (2, 4), (2, 3, 5), (2, 3, 4, 5), (1, 2, 3, 4, 5))
 
 
 def whole_breaks(counts: Sequence[float]) -> list[int]:
-    """Return up to four rising class limits of whole numbers, each its own class where there are at most five.
+    """Return up to four rising class limits of whole numbers; each is its own class while five are enough.
 
     `static/map-parts.js` has the same rule, because it cuts parts of a period into classes as one drags.
 

@@ -257,6 +257,7 @@
 
   document.addEventListener("submit", function (event) {
     if (event.target.matches("form.who")) { leave(event); return; }
+    if (event.target.matches("form.language")) { speakAnew(event); return; }
     if (!box || !event.target.matches("[data-queued]")) return;
     event.preventDefault();
     try {
@@ -266,6 +267,16 @@
       sendPlainly(event.target, event.submitter);
     }
   });
+
+  /* What is kept to be opened without signal is in the language that is left. */
+  function speakAnew(event) {
+    var chosen = event.target, button = event.submitter;
+    if (!window.caches || chosen.dataset.emptied) return;
+    event.preventDefault();
+    caches.keys().then(function (names) {
+      return Promise.all(names.map(function (name) { return caches.delete(name); }));
+    }).finally(function () { chosen.dataset.emptied = "yes"; chosen.requestSubmit(button); });
+  }
 
   /* Nothing of this person's stays on the phone; what was not sent is asked about first. */
   async function leave(event) {
