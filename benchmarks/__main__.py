@@ -33,9 +33,19 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
     rows = [row for name in wanted for row in importlib.import_module(f"benchmarks.bench_{name}").run()]
     for row in rows:
-        print(_against_a_peer(row) if "peer" in row else _against_a_goal(row))
+        print(_said(row))
     if chosen.json:
         print(json.dumps(rows))
+
+
+def _said(row: dict[str, Any]) -> str:
+    if "peer" in row:
+        return _against_a_peer(row)
+    return _against_a_size(row) if "goal_kb" in row else _against_a_goal(row)
+
+
+def _against_a_size(row: dict[str, Any]) -> str:
+    return f"{row['work']}: {row['kb']:.1f} KB (goal {row['goal_kb']:.0f} KB; {'met' if row['met'] else 'MISSED'})"
 
 
 def _against_a_peer(row: dict[str, Any]) -> str:

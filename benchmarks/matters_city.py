@@ -8,7 +8,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
 import sample_data
-from gridmgmt.db import identity, migrations
+from gridmgmt.db import migrations, passwords
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.copy import Points, copy_rows
 from gridmgmt.db.engine import create_database, make_engine
@@ -165,7 +165,7 @@ def people(engine: Engine, offices: int = 8, departments: int = 4) -> City:
             Actor("centre", Role.COMMAND, ""),
             *(Actor(f"unit{n}", Role.DEPARTMENT, "", unit) for n, unit in enumerate(units.all())),
         ]
-        known = identity._hasher.hash(PASSWORD)  # once: it is meant to take long
+        known = passwords.hashed(PASSWORD)  # once: it is meant to take long
         for actor in made:
             connection.execute(
                 text("""

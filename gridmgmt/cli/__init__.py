@@ -21,6 +21,7 @@ COMMANDS = {
     "backtest": ("gridmgmt.cli.backtest", "command"),
     "demo": ("gridmgmt.cli.demo", "demo"),
     "serve": ("gridmgmt.cli.serve", "serve"),
+    "screenshots": ("gridmgmt.cli.screenshots", "screenshots"),
     "account": ("gridmgmt.cli.accounts", "account"),
     "jobs": ("gridmgmt.cli.jobs", "jobs"),
     "audit": ("gridmgmt.cli.privacy", "audit"),

@@ -57,7 +57,11 @@ class Shot:
 @click.command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(["nobody", *Role]), help="Only this role's pages."
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(["nobody", *(role.value for role in Role)]),
+    help="Only this role's pages.",
 )
 @click.option("--page", "names", multiple=True, help="Only the page of this name.")
 @click.option(
@@ -73,7 +77,7 @@ def screenshots(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as why:
         raise FileError(out, "out", why.strerror, "a folder that can be written") from why
-    with chromium() as browser, ready() as engine, served(engine) as base, accounts(engine) as logins:
+    with ready() as engine, chromium() as browser, served(engine) as base, accounts(engine) as logins:
         with engine.connect() as connection:
             known = page_list.samples(connection, page_list.places(connection))
         with progress.shown("截图") as bar:
@@ -215,6 +219,8 @@ def signed_in(
 def settled(tab: "Tab") -> None:
     """Wait until a page shows all it is going to show by itself: maps, fragments, pictures, fonts."""
     tab.wait_for_load_state("load")
+    if tab.locator(".folium-map").count():  # its figures and times come after it
+        tab.wait_for_load_state("networkidle", timeout=PATIENCE_MS)
     tab.wait_for_function(STILL, timeout=PATIENCE_MS)
     tab.evaluate(FRAMES)
 

@@ -85,6 +85,8 @@ def tally(engine: Engine) -> dict[str, int]:
 
 def one(engine: Engine, username: str) -> AccountRow:
     """Return an account; NotFoundError when there is none of that name."""
+    if "\0" in username:  # no text of the database holds it
+        raise NotFoundError(f"no account {username!r}")
     with engine.connect() as connection:
         row = connection.execute(select(*_SHOWN).where(Account.username == username)).one_or_none()
     if row is None:

@@ -33,7 +33,7 @@ DATABASE = "gridmgmt"
 # the number of connections.
 SERVER_SETTINGS = {
     "listen_addresses": "''",
-    "max_connections": "60",
+    "max_connections": "120",
     "shared_buffers": "512MB",
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",

@@ -24,7 +24,7 @@ def make_engine(url: str, *, role: str | None = None, pooled: bool = False) -> E
     Raises nothing: a server that does not answer shows at the first connection.
     """
     # A worker has several engines and eight threads: few connections wait, and every thread may have one.
-    kept = {"pool_pre_ping": True, "pool_size": 3, "max_overflow": 13}
+    kept = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 6}
     options = kept if pooled else {"poolclass": NullPool}
     # Bound values may be names: the text of an error, which may reach a log, does not show them.
     where = make_url(url).set(drivername="postgresql+psycopg2")

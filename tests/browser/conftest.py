@@ -30,7 +30,7 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PASSWORD = "right horse battery"
-DATABASE = "browser_city"
+DATABASE, LOADED = "browser_city", "browser_loaded"
 DESK, PHONE = (1440, 900), (390, 844)
 expect.set_options(timeout=20_000)  # a crowded machine is slow, not wrong
 
@@ -62,13 +62,28 @@ class Visit:
 
 
 @pytest.fixture(scope="session")
-def sample_city(cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a database with a thirtieth of the sample city, analysed, and an account a role."""
-    create_database(cluster.url("postgres"), DATABASE, template=template)
-    engine = make_engine(cluster.url(DATABASE))
-    _load(engine, tmp_path_factory.mktemp("sample"))
+def sample_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the files of a thirtieth of the sample city, with what is planted in it."""
+    folder = tmp_path_factory.mktemp("sample")
+    sample_data.generate(folder, scale=0.03)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded_city(cluster: Cluster, template: str, sample_files: Path) -> str:
+    """The name of a database with the small sample city, analysed, and an account a role: to be copied."""
+    create_database(cluster.url("postgres"), LOADED, template=template)
+    engine = make_engine(cluster.url(LOADED))
+    _load(engine, sample_files)
     _make_accounts(engine)
     engine.dispose()
+    return LOADED
+
+
+@pytest.fixture(scope="session")
+def sample_city(cluster: Cluster, loaded_city: str) -> Iterator[str]:
+    """The address of a database with the small sample city, that the tests of this folder share."""
+    create_database(cluster.url("postgres"), DATABASE, template=loaded_city)
     yield cluster.url(DATABASE)
     drop_database(cluster.url("postgres"), DATABASE)
 
@@ -78,7 +93,6 @@ def _load(engine: Engine, folder: Path) -> None:
     from gridmgmt.hotspots import service as hotspots
     from gridmgmt.seasonal import service as seasonal
 
-    sample_data.generate(folder, scale=0.03)
     demo.load(engine, demo.Steps(), folder)
     for period in demo.periods(2025)[:3]:
         hotspots.run(engine, *period)

@@ -20,7 +20,7 @@ import shapely
 from sqlalchemy import Connection, Engine, text
 
 from gridmgmt.config import Settings
-from gridmgmt.db import identity
+from gridmgmt.db import passwords
 from gridmgmt.db.engine import MATTERS, make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.incidents import holidays
@@ -164,9 +164,8 @@ def _lists(connection: Connection) -> None:
 def _accounts(engine: Engine) -> None:
     """Make an account an actor, all with the one password; it is hashed once, because that takes long."""
     with engine.begin() as connection:
-        known = connection.scalar(text("SELECT password_hash FROM account LIMIT 1")) or identity._hasher.hash(
-            PASSWORD
-        )
+        first = connection.scalar(text("SELECT password_hash FROM account LIMIT 1"))
+        known = first or passwords.hashed(PASSWORD)
         for actor in ACTORS:
             _run(
                 connection,

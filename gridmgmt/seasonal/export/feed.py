@@ -43,7 +43,7 @@ def feed(handout: Handout) -> bytes:
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("x-wr-calname", handout.heading)
+    calendar.add("x-wr-calname", _line(handout.heading))
     calendar.add("x-wr-caldesc", "。".join(f"{name}：{text}" for name, text in words.facts(handout)))
     turns: Counter[str] = Counter()
     for entry in _entries(handout):
@@ -61,6 +61,11 @@ def _entries(handout: Handout) -> Iterator[_Entry]:
     return _by_item(handout) if handout.one_by_one else _by_season(handout)
 
 
+def _line(words: str) -> str:
+    """Return words in one line: the name of a place may have come with a break in it."""
+    return " ".join(words.split())
+
+
 def _event(entry: _Entry, turn: int, handout: Handout) -> Event:
     event = Event()
     event.add("uid", f"{handout.year}-{entry.key}-{turn}@seasonal.gridmgmt")
@@ -69,8 +74,8 @@ def _event(entry: _Entry, turn: int, handout: Handout) -> Event:
         event.add("last-modified", handout.run.built_at)
     event.add("dtstart", entry.on)
     event.add("dtend", entry.on + timedelta(days=1))
-    event.add("summary", entry.title)
-    event.add("location", entry.where)
+    event.add("summary", _line(entry.title))
+    event.add("location", _line(entry.where))
     event.add("description", "\n".join(entry.lines))
     event.add("categories", [entry.category])
     event.add("transp", "TRANSPARENT")  # a task of the day, not an appointment that fills it
