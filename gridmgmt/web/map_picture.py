@@ -26,7 +26,9 @@ COLOURS = {
     "rate-5": "#924018", "gi-m3": "#2a6ba8", "gi-m2": "#6ba3cf", "gi-m1": "#bfd7e8", "gi-0": "#e6e6e2",
     "gi-1": "#f9cdb4", "gi-2": "#e77f5d", "gi-3": "#b2182b", "hatch": "#6d7577", "edge": "#ffffff",
     "town": "#33474c", "river": "#7fb2d6", "road": "#a49c90", "ink": "#1d2b2e", "muted": "#54656a",
-    "line": "#dde4e3",
+    "line": "#dde4e3", "pattern-new": "#6a1b7a", "pattern-growing": "#b2182b", "pattern-lasting": "#d26d2a",
+    "pattern-seasonal": "#2b8a86", "pattern-now_and_then": "#e5b96b", "pattern-fading": "#a8bccb",
+    "pattern-cold": "#dbe6ee",
 }  # fmt: skip
 _HATCH = 12  # pixels between the lines that mark weak evidence
 _ROW = 40

@@ -19,8 +19,8 @@ def _map(basemap: str | None = None) -> maps.MapParts:
 
 def test_the_map_is_made_of_files_that_stand_here() -> None:
     found = _map()
-    assert found.styles == ("vendor/leaflet.css",)
-    assert found.scripts == ("vendor/leaflet.js",)
+    assert found.styles == ("vendor/leaflet.css", "tiles.css")
+    assert found.scripts == ("vendor/leaflet.js", "tiles.js")
     for name in (*found.styles, *found.scripts):
         assert (assets.STATIC / name).is_file(), (
             "fetch it: npm ci --ignore-scripts && python -m gridmgmt.web.assets"
@@ -32,8 +32,8 @@ def test_the_map_fits_the_city_and_offers_every_shading_with_the_chosen_one_show
     assert "[[32.97, 114.0], [33.0, 114.03]]" in script
     for measure in ("rate", "count", "gi"):
         assert f'gridmgmt.shading({{"measure": "{measure}"}})' in script
-    assert script.count(".addTo(map_city)") == 7, (
-        "chosen shading, outlines, towns, two contexts, switch, legend"
+    assert script.count(".addTo(map_city)") == 8, (
+        "chosen shading, outlines, towns, two contexts, switch, north, legend"
     )
     assert "gridmgmt.legend()" in script
 
@@ -66,21 +66,21 @@ def test_a_plugin_that_wants_a_stranger_raises() -> None:
     page = maps.PageMap(tiles=None)
     plugins.Fullscreen().add_to(page)
     with pytest.raises(SetupError, match="does not list"):
-        maps._parts(page, None)
+        maps._parts(page, ())
 
 
 def test_an_address_smuggled_into_the_head_raises() -> None:
     page = maps.PageMap(tiles=None)
     page.get_root().header.add_child(JavascriptLink("https://evil.example/x.js"))
     with pytest.raises(SetupError, match=r"evil\.example"):
-        maps._parts(page, None)
+        maps._parts(page, ())
 
 
 def test_an_address_inside_a_script_raises() -> None:
     page = maps.PageMap(tiles=None)
     folium.TileLayer("https://tiles.example/{z}/{x}/{y}.png", attr="x").add_to(page)
     with pytest.raises(SetupError, match=r"tiles\.example"):
-        maps._parts(page, None)
+        maps._parts(page, ())
 
 
 def test_the_configured_basemap_is_the_one_address_that_passes() -> None:
@@ -117,6 +117,16 @@ def test_class_limits_split_into_fifths_and_read_well() -> None:
 def test_class_limits_of_equal_or_missing_values_are_none() -> None:
     assert ranking.breaks([]) == []
     assert ranking.breaks([5, 5, 5, 0]) == []
+
+
+def test_whole_numbers_have_a_class_each_while_five_are_enough_and_the_top_one_is_dark() -> None:
+    assert ranking.whole_breaks([1, 1, 1, 2]) == [2]
+    assert [ranking.whole_class(count, [2]) for count in (0, 1, 2, 9)] == [0, 2, 4, 4]
+    assert ranking.whole_breaks([3, 3]) == []
+    assert ranking.whole_class(3, []) == 4
+    limits = ranking.whole_breaks(range(1, 21))
+    assert limits == [5, 9, 13, 17]
+    assert {ranking.whole_class(count, limits) for count in range(1, 21)} == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(("value", "step"), [(None, 0), (0, 0), (0.5, 1), (10, 2), (19, 2), (20, 3), (99, 3)])

@@ -76,6 +76,8 @@ def test_every_page_has_a_policy_without_unsafe_and_scripts_carry_its_nonce(as_r
         page = answer.get_data(as_text=True)  # type: ignore[attr-defined]
         scripts = re.findall(r"<script\b[^>]*>", page)
         assert all(f'nonce="{nonce[1]}"' in script for script in scripts), path
+        files = re.findall(r'<script\b[^>]* src=[^>]*>|<link rel="stylesheet"[^>]*>', page)
+        assert all('integrity="sha384-' in each for each in files), path
         assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", page), path
         assert "<style" not in page, path
     assert len(seen) == sum(len(paths) for paths in PAGES.values()), "a nonce was used twice"

@@ -2,11 +2,6 @@
 (function () {
   "use strict";
 
-  var MEASURES = {
-    rate: { index: 2, title: "诉求率" },
-    count: { index: 0, title: "诉求数" },
-    gi: { index: 3, title: "热点等级" }
-  };
   var GI = {
     "3": "热点，很有把握（99%）", "2": "热点，比较有把握（95%）", "1": "热点，有迹象（90%）", "0": "不显著",
     "-1": "偏少，有迹象（90%）", "-2": "偏少，比较有把握（95%）", "-3": "偏少，很有把握（99%）"
@@ -15,6 +10,8 @@
 
   function colour(name) { return styles.getPropertyValue("--" + name).trim(); }
   function giName(step) { return step < 0 ? "gi-m" + -step : "gi-" + step; }
+  /* Whether an area's card opens beside the map (map-desk.js) instead of a popup in it. */
+  function hasCard() { return Boolean(document.getElementById("card")); }
   function small() { return window.matchMedia("(max-width: 900px)").matches; }
 
   function element(tag, className, text) {
@@ -79,15 +76,91 @@
     return { type: "FeatureCollection", features: features };
   }
 
+  /* --- what an area shows, by measure. A scene is { measure, values, today, window }: what the server said of the
+     period and of today, and the part of the period that is looked at, if any. */
+
+  var PATTERNS = [
+    ["new", "新增"], ["growing", "增强"], ["lasting", "持续"], ["seasonal", "每年回来"], ["now_and_then", "时有时无"],
+    ["fading", "减弱"], ["cold", "偏少"]
+  ];
+
+  function measured(index) {
+    return function (scene, code) { var found = scene.values.areas[code]; return found ? found[index] : undefined; };
+  }
+
+  var MEASURES = {
+    rate: { title: "诉求率", unit: rateUnit, value: measured(2), limits: ofPeriod("rate"), none: "没有诉求", weak: true },
+    count: { title: "诉求数", unit: pieces, value: measured(0), limits: ofPeriod("count"), none: "没有诉求", weak: true },
+    smoothed: { title: "平滑率", unit: rateUnit, value: measured(5), limits: ofPeriod("smoothed"), none: "没有诉求", note: "户数越少，越向全市平均靠拢" },
+    gi: { title: "热点等级", value: measured(3), classes: giClasses, note: "连同周边一起看，已校正多次检验" },
+    pattern: { title: "热点演变", value: measured(6), classes: patternClasses },
+    expected: {
+      title: function (scene) { return scene.today.xun + "预计"; }, unit: pieces, none: "没有", note: "按时令清单，只含有时令的类别",
+      value: function (scene, code) { return scene.today.expected[code]; }, limits: function (scene) { return scene.today.breaks.expected; },
+      missing: function (scene) { return scene.today.listed ? "" : "下一旬还没有时令清单"; }
+    },
+    overdue: {
+      title: "超期", unit: pieces, none: "没有超期", note: "此刻在办、过了时限的", whole: function (scene) { return scene.today.overdue; }
+    },
+    window: { title: "诉求数", unit: pieces, none: "没有诉求", whole: function (scene) { return scene.window.counts; } }
+  };
+
+  function pieces() { return "件"; }
+  function rateUnit(scene) { return scene.values.unit; }
+  function ofPeriod(measure) { return function (scene) { return scene.values.breaks[measure] || []; }; }
+  function spec(scene) { return MEASURES[scene.window ? "window" : scene.measure] || MEASURES.rate; }
+  function titleOf(scene) { var title = spec(scene).title; return typeof title === "function" ? title(scene) : title; }
+  function ofToday(measure) { return measure === "expected" || measure === "overdue"; }
+
   function classOf(value, limits) {
     if (!value) return 0;
     return 1 + limits.filter(function (limit) { return value >= limit; }).length;
   }
 
-  function className(value, measure, breaks) {
-    if (!value) return "rate-0";
-    if (measure === "gi") return giName(value[3]);
-    return "rate-" + classOf(value[MEASURES[measure].index], breaks[measure]);
+  /* Whole numbers, mostly small: each its own class as long as there are five, else near the quintiles. */
+  var SPREAD = [[], [4], [2, 4], [2, 3, 5], [2, 3, 4, 5], [1, 2, 3, 4, 5]];
+
+  function wholeLimits(counts) {
+    var known = counts.filter(function (count) { return count > 0; }).sort(function (a, b) { return a - b; }), cuts = [];
+    var distinct = known.filter(function (count, k) { return k === 0 || count !== known[k - 1]; });
+    if (distinct.length <= 5) return distinct.slice(1);
+    for (var k = 1; k < 5; k++) {
+      var cut = Math.ceil(known[Math.floor(known.length * k / 5)]);
+      if (cut > known[0] && cut > (cuts[cuts.length - 1] || 0)) cuts.push(cut);
+    }
+    return cuts;
+  }
+
+  function limitsOf(scene) {
+    var own = spec(scene);
+    if (!own.whole) return own.limits(scene);
+    if (scene.window) return scene.window.limits;
+    if (!scene.limits) {
+      var counts = own.whole(scene);
+      scene.limits = wholeLimits(Object.keys(counts).map(function (code) { return counts[code]; }));
+    }
+    return scene.limits;
+  }
+
+  /* What an area is drawn as: the name of its colour, whether it is hatched, and in words. */
+  function reading(scene, code) {
+    var own = spec(scene), known = scene.values.areas[code], value;
+    if (own.classes) {
+      value = own.value(scene, code);
+      if (value === undefined) return { look: "rate-0", words: "" };
+      return { look: own === MEASURES.gi ? giName(value) : value ? "pattern-" + value : "rate-0", words: own === MEASURES.gi ? GI[value] : patternName(value) };
+    }
+    value = own.whole ? own.whole(scene)[code] || 0 : own.value(scene, code);
+    if (value === undefined) return { look: "rate-0", words: "" };
+    if (value === null) return { look: "rate-0", hatched: true, words: "不足 5 户，不显示" };
+    var limits = limitsOf(scene), step = classOf(value, limits);
+    if (own.whole && step) step = SPREAD[limits.length + 1][step - 1];
+    return { look: "rate-" + step, hatched: Boolean(own.weak && known && known[4]), words: number(value) + " " + own.unit(scene) };
+  }
+
+  function patternName(look) {
+    var found = PATTERNS.filter(function (each) { return each[0] === look; })[0];
+    return found ? found[1] : "没有明显走势";
   }
 
   function rows(pairs) {
@@ -115,12 +188,9 @@
     return box;
   }
 
-  function tooltip(properties, value, measure, unit) {
-    var box = element("span", "", properties.name);
-    if (value && measure === "gi") box.append("：" + GI[value[3]]);
-    else if (value && value[MEASURES[measure].index] !== null) {
-      box.append("：" + number(value[MEASURES[measure].index]) + " " + (measure === "rate" ? unit : "件"));
-    }
+  function tooltip(properties, scene) {
+    var box = element("span", "", properties.name), words = reading(scene, properties.code).words;
+    if (words) box.append("：" + words);
     return box;
   }
 
@@ -142,22 +212,47 @@
     return line;
   }
 
-  function explain(measure, values) {
+  function explain(scene) {
     var box = document.getElementById("legend");
     if (!box) return;
-    var title = element("summary", "", MEASURES[measure].title), made = [title];
-    if (measure === "gi") {
-      [3, 2, 1, 0, -1, -2, -3].forEach(function (step) {
-        made.push(legendRow(giName(step), step ? (step > 0 ? "偏多 " : "偏少 ") + [90, 95, 99][Math.abs(step) - 1] + "%" : "不显著"));
-      });
-      made.push(element("span", "of", "连同周边一起看，已校正多次检验"));
-    } else {
-      var limits = values.breaks[measure] || [];
-      title.append(element("small", "", measure === "rate" ? values.unit : "件"));
-      for (var step = limits.length; step >= 0; step--) made.push(legendRow("rate-" + (step + 1), between(limits, step)));
-      made.push(legendRow("rate-0", "没有诉求"), legendRow("weak", "依据偏弱"));
-    }
+    var own = spec(scene), missing = own.missing && !scene.window ? own.missing(scene) : "";
+    var title = element("summary", "", titleOf(scene)), made = [title];
+    if (own.unit) title.append(element("small", "", own.unit(scene)));
+    if (scene.window) made.push(element("span", "of", scene.window.name));
+    if (missing) made.push(element("span", "of", missing));
+    else made = made.concat(own.classes ? own.classes(scene) : numberClasses(own, scene));
+    if (own.note && !missing) made.push(element("span", "of", own.note));
     box.replaceChildren.apply(box, made);
+  }
+
+  function numberClasses(own, scene) {
+    var limits = limitsOf(scene), made = [], spread = own.whole ? SPREAD[limits.length + 1] : [1, 2, 3, 4, 5];
+    for (var step = limits.length; step >= 0; step--) made.push(legendRow("rate-" + spread[step], own.whole ? wholeBetween(limits, step) : between(limits, step)));
+    made.push(legendRow("rate-0", own.none));
+    if (own.weak) made.push(legendRow("weak", "依据偏弱"));
+    return made;
+  }
+
+  function giClasses() {
+    return [3, 2, 1, 0, -1, -2, -3].map(function (step) {
+      return legendRow(giName(step), step ? (step > 0 ? "偏多 " : "偏少 ") + [90, 95, 99][Math.abs(step) - 1] + "%" : "不显著");
+    });
+  }
+
+  function patternClasses(scene) {
+    var areas = scene.values.areas, seen = {};
+    Object.keys(areas).forEach(function (code) { if (areas[code][6]) seen[areas[code][6]] = true; });
+    var made = PATTERNS.map(function (each) { return legendRow("pattern-" + each[0], each[1] + (seen[each[0]] ? "" : "（无）")); });
+    made.push(legendRow("rate-0", "没有明显走势"));
+    if (!Object.keys(seen).length) made.push(element("span", "of", "要有 24 个月以上才看得出走势：请选多年的期间，或换一个类别"));
+    return made;
+  }
+
+  function wholeBetween(limits, step) {
+    if (!limits.length) return "有";
+    if (step === limits.length) return number(limits[step - 1], 0) + " 以上";
+    var low = step ? limits[step - 1] : 1, high = limits[step] - 1;
+    return low >= high ? number(high, 0) : number(low, 0) + " — " + number(high, 0);
   }
 
   function between(limits, step) {
@@ -167,15 +262,20 @@
     return number(limits[step - 1], 3) + " — " + number(limits[step], 3);
   }
 
-  function failed() {
+  /* `again` is what the button does; without it the page must be loaded anew. */
+  function failed(again) {
     var box = document.getElementById("legend");
     if (!box) return;
+    var button = element("button", "", "再取一次");
+    button.type = "button";
+    button.addEventListener("click", again || function () { location.reload(); });
     box.open = true;
-    box.replaceChildren(element("summary", "", "地图数据没有取到"), element("span", "of", "请刷新页面；若一直如此，请告诉管理员。"));
+    box.replaceChildren(element("summary", "", "地图数据没有取到"), element("span", "of", "请检查网络；若一直如此，请告诉管理员。"), button);
   }
 
   window.gridmgmtParts = {
-    HatchCanvas: HatchCanvas, className: className, colour: colour, element: element, explain: explain, failed: failed,
-    legend: legend, popup: popup, small: small, tooltip: tooltip, unpacked: unpacked
+    HatchCanvas: HatchCanvas, colour: colour, element: element, explain: explain, failed: failed, hasCard: hasCard, legend: legend, number: number,
+    ofToday: ofToday, popup: popup, reading: reading, small: small, titleOf: titleOf, tooltip: tooltip, unpacked: unpacked,
+    wholeLimits: wholeLimits
   };
 })();

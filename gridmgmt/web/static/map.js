@@ -3,14 +3,14 @@
   "use strict";
 
   var parts = gridmgmtParts;
-  var map, canvas, areas, view = {}, values = null, shown = {}, shapes = {}, asked = {}, outlined = false, linked = [];
+  var map, canvas, areas, view = {}, scene = null, shown = {}, shapes = {}, asked = {}, outlined = false, linked = [], chosen = "";
 
   function create(id, options) {
     L.Control.Zoom.prototype.options.zoomInTitle = "放大";
     L.Control.Zoom.prototype.options.zoomOutTitle = "缩小";
-    /* On a phone the switch would cover the map it switches. */
+    /* Open, the switch would cover the map it switches. */
     var layers = L.control.layers;
-    L.control.layers = function (base, over, given) { return layers(base, over, Object.assign({}, given, { collapsed: parts.small() })); };
+    L.control.layers = function (base, over, given) { return layers(base, over, Object.assign({}, given, { collapsed: parts.small() || parts.hasCard() })); };
     var still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     var motion = { zoomAnimation: !still, fadeAnimation: !still, markerZoomAnimation: !still, inertia: !still };
     map = L.map(id, Object.assign({ attributionControl: false, minZoom: 3, maxZoom: 19 }, motion, options));
@@ -51,8 +51,9 @@
     var column = document.getElementById("column");
     if (!column) return;
     var before = view, now = column.dataset;
-    if (now.areas !== before.areas || now.values !== before.values) {
-      view = { areas: now.areas, values: now.values, measure: now.measure, own: now.own };
+    var today = parts.ofToday(now.measure) ? now.today : "";
+    if (now.areas !== before.areas || now.values !== before.values || (today || before.today) !== before.today) {
+      view = { areas: now.areas, values: now.values, today: today || "", measure: now.measure, own: now.own };
       load(before);
     } else if (now.measure !== before.measure) show(now.measure);
   }
@@ -60,17 +61,20 @@
   function load(before) {
     var mine = view;
     var outlines = view.areas === before.areas && areas ? null : fetched(view.areas);
-    var numbers = view.values ? fetched(view.values) : { areas: {}, breaks: { rate: [], count: [] }, unit: "" };
+    var numbers = view.values ? fetched(view.values) : { areas: {}, breaks: {}, unit: "" };
     map.getContainer().dataset.ready = "no";
-    Promise.all([outlines, numbers]).then(function (found) {
+    Promise.all([outlines, numbers, view.today ? fetched(view.today) : null]).then(function (found) {
       if (mine !== view) return; /* a later choice overtook this one */
-      values = found[1];
+      scene = { measure: view.measure, values: found[1], today: found[2], window: null };
       if (found[0]) draw(found[0]);
       show(view.measure);
       map.getContainer().dataset.ready = "yes";
+      document.dispatchEvent(new CustomEvent("gridmgmt:drawn"));
     }).catch(function (error) {
+      if (mine !== view) return;
       map.getContainer().dataset.ready = "failed";
-      parts.failed();
+      view = {};
+      parts.failed(read);
       throw error;
     });
   }
@@ -84,25 +88,26 @@
   function prepare(feature, layer) {
     var own = feature.properties, code = own.code;
     shapes[code] = layer;
-    layer.bindPopup(function () { return parts.popup(own, values.areas[code], values.unit, "gi" in shown); }, { maxWidth: 320 });
-    layer.bindTooltip(function () { return parts.tooltip(own, values.areas[code], view.measure, values.unit); }, { sticky: true });
+    if (parts.hasCard()) layer.on("click", function () { gridmgmtDesk.open(code); });
+    else layer.bindPopup(function () { return parts.popup(own, scene.values.areas[code], scene.values.unit, "gi" in shown); }, { maxWidth: 320 });
+    layer.bindTooltip(function () { return parts.tooltip(own, scene); }, { sticky: true });
     layer.on("mouseover", function () { link(code, true); });
     layer.on("mouseout", unlink);
   }
 
   function style(feature) {
-    var value = values.areas[feature.properties.code];
-    var hot = outlined && value && value[3] >= 2 && view.measure !== "gi";
+    var code = feature.properties.code, known = scene.values.areas[code];
     if (view.own) return { fillColor: parts.colour("accent"), fillOpacity: 0.12, color: parts.colour("accent"), weight: 3 };
+    var now = parts.reading(scene, code), hot = outlined && !scene.window && known && known[3] >= 2 && view.measure !== "gi";
     return {
-      fillColor: parts.colour(parts.className(value, view.measure, values.breaks)), fillOpacity: map.getPane("tilePane").childElementCount ? 0.72 : 1,
-      hatched: Boolean(value && value[4] && view.measure !== "gi"),
-      color: parts.colour(hot ? "gi-3" : "edge"), weight: hot ? 2 : 0.5
+      fillColor: parts.colour(now.look), fillOpacity: map.getPane("tilePane").childElementCount ? 0.72 : 1, hatched: Boolean(now.hatched),
+      color: parts.colour(code === chosen ? "ink" : hot ? "gi-3" : "edge"), weight: code === chosen ? 3 : hot ? 2 : 0.5
     };
   }
 
   function show(measure) {
     view.measure = measure;
+    if (scene) scene = { measure: measure, values: scene.values, today: scene.today, window: scene.window };
     if (shown[measure] && !map.hasLayer(shown[measure])) {
       Object.keys(shown).forEach(function (each) { if (each !== measure) shown[each].remove(); });
       shown[measure].addTo(map);
@@ -111,10 +116,26 @@
   }
 
   function restyle() {
-    if (!areas || !values) return;
+    if (!areas || !scene) return;
     areas.setStyle(style);
     areas.eachLayer(function (layer) { if (layer.options.weight > 1) layer.bringToFront(); });
-    parts.explain(view.measure, values);
+    if (shapes[chosen]) shapes[chosen].bringToFront();
+    parts.explain(scene);
+  }
+
+  /* A part of the period: { name, counts, limits }, or null for all of it. */
+  function during(found) {
+    if (!scene) return;
+    scene = { measure: scene.measure, values: scene.values, today: scene.today, window: found };
+    restyle();
+  }
+
+  /* The area whose card is open. */
+  function mark(code) {
+    var before = chosen;
+    chosen = code;
+    [before, code].forEach(function (each) { if (shapes[each] && scene) shapes[each].setStyle(style(shapes[each].feature)); });
+    if (shapes[code]) shapes[code].bringToFront();
   }
 
   /* The layer switch and the bar above the map are one choice: the switch presses the bar's button. */
@@ -187,7 +208,7 @@
   /* A row under the pointer lights its areas (codes parted by blanks), and an area its rows. */
   function link(codes, fromMap) {
     unlink();
-    linked = codes.split(" ").filter(function (code) { return shapes[code] && values; });
+    linked = codes.split(" ").filter(function (code) { return shapes[code] && scene; });
     linked.forEach(function (code) {
       shapes[code].setStyle({ color: parts.colour("ink"), weight: 3 });
       shapes[code].bringToFront();
@@ -197,18 +218,21 @@
   }
 
   function unlink() {
-    linked.forEach(function (code) { if (shapes[code] && values) shapes[code].setStyle(style(shapes[code].feature)); });
+    linked.forEach(function (code) { if (shapes[code] && scene) shapes[code].setStyle(style(shapes[code].feature)); });
     linked = [];
     document.querySelectorAll(".linked").forEach(function (row) { row.classList.remove("linked"); });
   }
 
-  /* Go to an area and open its card; an item of a whole village or town shows all grids inside it. */
+  /* Go to an area and open its card; a whole village or town shows all grids inside it. */
   function select(codes) {
     var inside = Array.from(new Set([].concat.apply([], codes.split(" ").map(within)))).map(function (code) { return shapes[code]; });
-    if (!inside.length) return;
-    map.fitBounds(L.featureGroup(inside).getBounds(), { padding: [64, 64], maxZoom: Math.max(map.getZoom(), 13) });
-    if (inside.length === 1) inside[0].openPopup();
+    /* With enough around it to see where it lies. */
+    if (inside.length) map.fitBounds(L.featureGroup(inside).getBounds(), { padding: map.getSize().multiplyBy(inside.length > 1 ? 0.1 : 0.36), maxZoom: Math.max(map.getZoom(), 14) });
+    if (parts.hasCard()) { if (codes.indexOf(" ") < 0) gridmgmtDesk.open(codes); }
+    else if (inside.length === 1) inside[0].openPopup();
   }
+
+  function places() { return Object.keys(shapes).map(function (code) { return shapes[code].feature.properties; }); }
 
   function within(code) {
     if (shapes[code]) return [code];
@@ -217,6 +241,6 @@
 
   window.gridmgmt = {
     map: create, shading: shading, outlines: outlines, towns: towns, context: context, legend: parts.legend,
-    link: link, unlink: unlink, select: select
+    link: link, unlink: unlink, select: select, during: during, mark: mark, places: places, shown: function () { return map; }
   };
 })();
