@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.dates import format_date, format_datetime
 from flask import (
@@ -76,12 +77,20 @@ def choose() -> Response:
     if wanted not in NAMES:
         raise InputError("language", wanted, ", ".join(NAMES))
     session[COOKIE] = wanted
-    target = safe_target(request.form.get("back")) or url_for("files.home")
+    target = _page_before() or url_for("files.home")
     response: Response = redirect(target, 303)  # type: ignore[assignment]
     response.set_cookie(
         COOKIE, wanted, COOKIE_SECONDS, secure=request.is_secure, httponly=True, samesite="Lax"
     )
     return response
+
+
+def _page_before() -> str | None:
+    """Return the page of ours that the choice was made on; what a page was asked for is written into none."""
+    before = urlsplit(request.referrer or "")
+    if before.netloc != request.host:
+        return None
+    return safe_target(f"{before.path}?{before.query}" if before.query else before.path)
 
 
 @pages.get("/language/words.json")
@@ -103,8 +112,7 @@ def _fingerprint() -> str:
 @pages.app_context_processor
 def common() -> dict[str, Any]:
     words_url = "" if current() == CHINESE else url_for("language.words", v=_fingerprint())
-    back = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return {"language": current(), "languages": NAMES, "language_words": words_url, "language_back": back}
+    return {"language": current(), "languages": NAMES, "language_words": words_url}
 
 
 @pages.after_app_request

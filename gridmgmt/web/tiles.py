@@ -220,7 +220,7 @@ def _own_buildings(wanted: Wanted) -> Response:
 
 def _packed(content: bytes) -> Response:
     if not content:
-        return Response(status=204)
+        return Response(status=204, mimetype=MVT)
     if "gzip" not in request.accept_encodings:
         return Response(gzip.decompress(content), mimetype=MVT)
     return Response(content, mimetype=MVT, headers={"Content-Encoding": "gzip"})

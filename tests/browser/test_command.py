@@ -113,7 +113,7 @@ def test_a_place_is_found_by_name_with_the_keyboard_alone(visit: Visitor) -> Non
     wanted = page.locator(".ranked .name b").nth(2).inner_text()
     page.keyboard.press("/")
     page.keyboard.type(wanted)
-    expect(page.get_by_role("option").first).to_contain_text(wanted)
+    expect(page.locator("#found [role=option]").first).to_contain_text(wanted)
     page.keyboard.press("Enter")
     expect(page.locator("#card h2")).to_have_text(wanted)
     page.keyboard.press("/")

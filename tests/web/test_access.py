@@ -136,6 +136,7 @@ ALLOWED: dict[str, set[Role] | str] = {
     "/areas/<code>": MAP_READERS,
     "/command/compare": {Role.COMMAND, Role.PLANNER},
     "/command/wall": {Role.COMMAND},
+    "/command/<any(fields, peaks, recent):name>.xlsx": {Role.COMMAND, Role.PLANNER},
     "/map/view.<form>": MAP_READERS,
     "/data/today.json": MAP_READERS,
     "/data/times.json": MAP_READERS,
@@ -376,8 +377,8 @@ def test_numbers_of_fewer_than_five_households_show_to_the_own_staff_alone(
     client = as_role(Role.COMMAND)
     few = {f["id"]: f for f in json.loads(client.get("/data/areas.geojson").data)["features"]}[small_city.FEW]
     assert few["properties"]["households"] == "<5"
-    count, expected, rate, _, _ = json.loads(client.get("/data/hotspots.json").data)["areas"][small_city.FEW]
-    assert (count, expected, rate) == (4, None, None)
+    count, expected, rate, _, _, smoothed, pattern = json.loads(client.get("/data/hotspots.json").data)["areas"][small_city.FEW]
+    assert (count, expected, rate, smoothed, pattern) == (4, None, None, None, "")
     with city.begin() as connection:
         connection.execute(
             text("UPDATE account SET area = :a WHERE username = 'grid_worker'"), {"a": small_city.FEW}

@@ -130,8 +130,8 @@ def test_what_was_chosen_counts_more_than_what_the_browser_asks_for(
     as_role: Callable[[Role | None], FlaskClient],
 ) -> None:
     nobody = as_role(None)
-    form = {"language": "en", "back": "/say?grid=1", "csrf_token": token(nobody)}
-    done = nobody.post("/language", data=form)
+    form = {"language": "en", "csrf_token": token(nobody)}
+    done = nobody.post("/language", data=form, headers={"Referer": "http://localhost/say?grid=1"})
     assert (done.status_code, done.location) == (303, "/say?grid=1")
     assert 'lang="en"' in nobody.get("/login", headers={"Accept-Language": "zh-CN"}).text
     with nobody.session_transaction() as session:
@@ -143,8 +143,9 @@ def test_the_switch_leads_to_no_other_site_and_takes_no_other_language(
     as_role: Callable[[Role | None], FlaskClient],
 ) -> None:
     nobody = as_role(None)
-    away = {"language": "en", "back": "//elsewhere.example/", "csrf_token": token(nobody)}
-    assert nobody.post("/language", data=away).location == "/"
+    away = {"language": "en", "csrf_token": token(nobody)}
+    for before in ("https://elsewhere.example/say", "http://localhost//elsewhere.example/", "localhost"):
+        assert nobody.post("/language", data=away, headers={"Referer": before}).location == "/", before
     wrong = {"language": "../../en", "csrf_token": token(nobody)}
     assert nobody.post("/language", data=wrong).status_code == 400
     assert nobody.post("/language", data={"language": "en"}).status_code == 400  # no token

@@ -97,7 +97,7 @@ def test_a_period_that_a_level_lacks_falls_back_to_its_newest(as_role: AsRole) -
 
 def test_the_values_say_count_expected_rate_class_and_how_weak(as_role: AsRole) -> None:
     answer = json.loads(as_role(Role.COMMAND).get("/data/hotspots.json").data)
-    assert answer["areas"][small_city.MINE] == [60, 16.2, 150.0, 3, 0]
+    assert answer["areas"][small_city.MINE] == [60, 16.2, 150.0, 3, 0, 150.0, ""]
     assert answer["unit"] == "件/千户·年"
     assert answer["breaks"]["rate"] == sorted(answer["breaks"]["rate"])
 
@@ -136,8 +136,10 @@ def test_outlines_carry_name_place_households_and_chief(as_role: AsRole) -> None
     mine = next(feature for feature in found if feature["id"] == small_city.MINE)
     assert mine["properties"]["in"] == "城关街道 · 第1村"
     assert mine["properties"]["households"] == 400
-    assert mine["properties"]["chief"] == "王网格"
     assert mine["geometry"]["type"] in ("Polygon", "MultiPolygon")
+    own = json.loads(as_role(Role.GRID_WORKER).get("/data/areas.geojson").data)["features"][0]
+    assert own["properties"]["chief"] == "王网格"
+    assert "王网格" in _page(as_role(Role.COMMAND), f"/areas/{small_city.MINE}")
 
 
 def test_towns_are_drawn_as_the_union_of_their_grids(as_role: AsRole) -> None:
@@ -199,10 +201,13 @@ def test_the_planner_sees_counts_and_grids_outside_the_band(as_role: AsRole) -> 
 
 
 def test_the_administrator_sees_accounts_and_imports_but_no_hash(as_role: AsRole) -> None:
-    page = _page(as_role(Role.ADMIN), "/admin")
-    for words in ("town_officer", "城关街道", "incidents.csv", "130"):
-        assert words in page, words
-    assert "argon2" not in page
+    client = as_role(Role.ADMIN)
+    accounts, imports = _page(client, "/admin/accounts"), _page(client, "/admin")
+    for words in ("town_officer", "城关街道"):
+        assert words in accounts, words
+    for words in ("incidents.csv", "130"):
+        assert words in imports, words
+    assert "argon2" not in accounts + imports
 
 
 def test_the_auditor_sees_imports_and_runs(as_role: AsRole) -> None:
@@ -232,7 +237,7 @@ def test_an_empty_city_says_what_to_do_next(
         Role.COMMAND: "gridmgmt hotspots run",
         Role.PLANNER: "gridmgmt import",
         Role.AUDITOR: "gridmgmt import",
-        Role.ADMIN: "gridmgmt import divisions",
+        Role.ADMIN: "还没有导入过数据",
         Role.DEPARTMENT: "没有待签收的",
     }
     assert words[role] in client.get("/", follow_redirects=True).get_data(as_text=True)
