@@ -112,8 +112,10 @@ def _scale(connection: Connection, here: Territory, choice: Choice, found: list[
 
 
 def _of_numbers(choice: Choice, numbers: Mapping[str, float | None], name: str) -> Scale:
-    limits = ranking.breaks([value for value in numbers.values() if value])
-    return Scale(choice.measure, tuple(limits), "件", numbers, name)
+    known = [value for value in numbers.values() if value]
+    whole = all(value == int(value) for value in known)
+    limits = (ranking.whole_breaks if whole else ranking.breaks)(known)
+    return Scale(choice.measure, tuple(limits), "件", numbers, name, whole)
 
 
 def _rank(scale: Scale, line: Line) -> tuple[float, ...] | tuple[object, ...]:

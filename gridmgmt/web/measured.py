@@ -43,6 +43,7 @@ class Scale:
     unit: str
     numbers: Mapping[str, float | None] | None = None
     name: str = ""
+    whole: bool = False
 
     @property
     def title(self) -> str:
@@ -60,7 +61,10 @@ class Scale:
             return gi_look(line.gi_class)
         if self.measure == "pattern":
             return f"pattern-{line.pattern_look}" if line.pattern_look else NONE
-        return f"rate-{ranking.class_of(self.value(line), self.limits)}"
+        value = self.value(line)
+        if self.whole:
+            return f"rate-{ranking.whole_class(value or 0.0, self.limits)}"
+        return f"rate-{ranking.class_of(value, self.limits)}"
 
     def weak(self, line: Line) -> bool:
         """Say whether the area is hatched: its colour hangs on a matter or two."""

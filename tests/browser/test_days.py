@@ -101,6 +101,7 @@ def test_the_level_changes_the_outlines_without_a_new_page(visit: Visitor) -> No
 def test_the_layer_switch_shows_the_confidence_classes_and_moves_the_bar(visit: Visitor) -> None:
     opened = visit(Role.COMMAND)
     opened.go("/command")
+    opened.page.locator(".leaflet-control-layers").hover()
     opened.page.locator(".leaflet-control-layers-base label").nth(2).click()
     expect(opened.page.locator("#legend")).to_contain_text("不显著")
     expect(opened.page.locator('input[name=measure][value="gi"]')).to_be_checked()
@@ -116,7 +117,7 @@ def test_a_click_on_a_grid_opens_its_card(visit: Visitor) -> None:
     box = opened.page.locator(".folium-map").bounding_box()
     assert box is not None
     opened.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    card = opened.page.locator(".leaflet-popup .popup")
+    card = opened.page.locator("#card .area-card")
     expect(card).to_be_visible()
     for words in ("诉求", "按全市水平应有", "件/千户·年", "热点判断", "户数", "网格长"):
         expect(card).to_contain_text(words)
@@ -132,7 +133,7 @@ def test_list_and_map_light_each_other(visit: Visitor) -> None:
     opened.page.wait_for_timeout(100)
     assert INK in opened.page.evaluate(COLOURS), "the area is outlined"
     first.click()
-    expect(opened.page.locator(".leaflet-popup .popup h2")).to_have_text(name)
+    expect(opened.page.locator("#card h2")).to_have_text(name)
     opened.shot("command-card-1440x900")
     opened.page.keyboard.press("Escape")
     first.locator(".name").focus()
