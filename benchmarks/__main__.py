@@ -45,7 +45,8 @@ def _said(row: dict[str, Any]) -> str:
 
 
 def _against_a_size(row: dict[str, Any]) -> str:
-    return f"{row['work']}: {row['kb']:.1f} KB (goal {row['goal_kb']:.0f} KB; {'met' if row['met'] else 'MISSED'})"
+    judged = "met" if row["met"] else "MISSED"
+    return f"{row['work']}: {row['kb']:.1f} KB (goal {row['goal_kb']:.0f} KB; {judged})"
 
 
 def _against_a_peer(row: dict[str, Any]) -> str:

@@ -377,7 +377,8 @@ def test_numbers_of_fewer_than_five_households_show_to_the_own_staff_alone(
     client = as_role(Role.COMMAND)
     few = {f["id"]: f for f in json.loads(client.get("/data/areas.geojson").data)["features"]}[small_city.FEW]
     assert few["properties"]["households"] == "<5"
-    count, expected, rate, _, _, smoothed, pattern = json.loads(client.get("/data/hotspots.json").data)["areas"][small_city.FEW]
+    areas = json.loads(client.get("/data/hotspots.json").data)["areas"]
+    count, expected, rate, _, _, smoothed, pattern = areas[small_city.FEW]
     assert (count, expected, rate, smoothed, pattern) == (4, None, None, None, "")
     with city.begin() as connection:
         connection.execute(
