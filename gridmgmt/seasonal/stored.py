@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -148,11 +149,35 @@ class YearList:
         """
         if areas is None:
             return list(self.items)
+        near = sorted({number for each in areas for number in self._near(each)})
         return [
             item
-            for item in self.items
+            for item in map(self.items.__getitem__, near)
             if any(_speaks_for(item.area, each, self.parts[_season(item)]) for each in areas)
         ]
+
+    def _near(self, place: str) -> list[int]:
+        """Return the items inside a place and of the places around it, by number."""
+        around = [place[:digits] for digits in DIGITS.values() if digits < len(place)]
+        found = self._inside.get(place, []) if len(place) in DIGITS.values() else range(len(self.items))
+        return [*found, *(number for each in around for number in self._at.get(each, []))]
+
+    @cached_property
+    def _inside(self) -> dict[str, list[int]]:
+        """Items by every place that they lie in, their own among them."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, item in enumerate(self.items):
+            for digits in DIGITS.values():
+                if digits <= len(item.area):
+                    found[item.area[:digits]].append(number)
+        return found
+
+    @cached_property
+    def _at(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, item in enumerate(self.items):
+            found[item.area].append(number)
+        return found
 
 
 def items(
