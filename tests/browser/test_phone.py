@@ -221,8 +221,7 @@ def test_another_chief_sees_nothing_and_who_was_signed_out_sends_after_signing_i
     assert "grid_worker" not in page.content(), "without signal, too, it is the second chief's form"
     page.context.set_offline(False)
     page.context.clear_cookies()
-    _sign_in(opened, "grid_worker")
-    opened.go("/grid/report")
+    _sign_in(opened, "grid_worker", "/login?next=/grid/report")  # where the page itself sends them
     expect(page.locator("#told")).to_contain_text("已上报 1 件")
     assert [row[0] for row in _told(city)[before:]] == ["门前积水"]
     _forgive_no_signal(opened)
@@ -238,8 +237,8 @@ def _second_chief(engine: Engine) -> None:
     identity.create_account(engine, "second_chief", PASSWORD, Role.GRID_WORKER, "第二位", area)
 
 
-def _sign_in(opened: Visit, username: str) -> None:
-    opened.go("/login")
+def _sign_in(opened: Visit, username: str, door: str = "/login") -> None:
+    opened.go(door)
     opened.page.fill("#username", username)
     opened.page.fill("#password", PASSWORD)
     opened.page.get_by_role("button", name="登录").click()
