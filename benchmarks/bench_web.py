@@ -62,7 +62,8 @@ def rows(seconds: float) -> Iterator[dict[str, Any]]:
             yield from _map(browser, base, centre)
             yield from _phones(browser, base, chief)
         with web_city.served(home) as port:  # workers that have done nothing yet
-            yield web_clients.run(port, people, seconds)
+            for pace in web_clients.PACES:
+                yield web_clients.run(port, people, pace, seconds)
 
 
 # --- the map

@@ -22,7 +22,8 @@ COUNTS = {
     Role.AUDITOR: 1, Role.ADMIN: 1,
 }  # fmt: skip
 SECONDS = 60.0
-THINK_S = (0.2, 1.0)
+# Somebody who works through a list, and a crowd that never stops to read: what the machine gives at most.
+PACES = ((1.0, 3.0), (0.2, 1.0))
 P95_MS = 250.0
 # Nothing is counted while sessions begin and the first pages are made.
 WARM_S = 6.0
@@ -129,8 +130,9 @@ class Told:
 class Client:
     """One signed-in person; keeps the connection, the cookies and the tags as a browser does."""
 
-    def __init__(self, port: int, person: Person, seed: int) -> None:
+    def __init__(self, port: int, person: Person, seed: int, pace: tuple[float, float] = PACES[0]) -> None:
         self.person, self.rng, self.told = person, random.Random(seed), Told()
+        self.pace = pace
         self.kinds = list(PAGES[person.role])
         self._cookies: dict[str, str] = {}
         self._tags: dict[str, str] = {}
@@ -161,11 +163,11 @@ class Client:
 
     def work(self, begins: float, ends: float) -> None:
         """Open pages until the end; what is done before `begins` is not counted."""
-        time.sleep(self.rng.random() * THINK_S[1])
+        time.sleep(self.rng.random() * self.pace[1])
         while time.perf_counter() < ends:
             kind = self.rng.choices(self.kinds, [each.weight for each in self.kinds])[0]
             self._open(kind, begins)
-            time.sleep(self.rng.uniform(*THINK_S))
+            time.sleep(self.rng.uniform(*self.pace))
 
     def _open(self, kind: Kind, begins: float) -> None:
         for name, pattern in ((kind.name, kind.path), *((path.split("?")[0], path) for path in kind.besides)):
@@ -221,9 +223,14 @@ class Client:
         return answer.status, body
 
 
-def run(port: int, people: Sequence[Person], seconds: float = SECONDS) -> dict[str, Any]:
-    """Let everybody work at once and return the row of what they waited, with a table by page."""
-    clients = [Client(port, person, seed) for seed, person in enumerate(people)]
+def run(
+    port: int, people: Sequence[Person], pace: tuple[float, float], seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Let everybody work at once and return the row of what they waited, with a table by page.
+
+    `pace` is the least and the most that each thinks between two pages, in seconds.
+    """
+    clients = [Client(port, person, seed, pace) for seed, person in enumerate(people)]
     for client in clients:
         client.sign_in()
         client.keep_what_stands()
@@ -233,10 +240,10 @@ def run(port: int, people: Sequence[Person], seconds: float = SECONDS) -> dict[s
         thread.start()
     for thread in threads:
         thread.join()
-    return _row(clients, seconds)
+    return _row(clients, pace, seconds)
 
 
-def _row(clients: Sequence[Client], seconds: float) -> dict[str, Any]:
+def _row(clients: Sequence[Client], pace: tuple[float, float], seconds: float) -> dict[str, Any]:
     times = [one for each in clients for one in each.told.times]
     errors = [one for each in clients for one in each.told.errors]
     absent = sorted(set().union(*(each.told.absent for each in clients)))
@@ -248,7 +255,7 @@ def _row(clients: Sequence[Client], seconds: float) -> dict[str, Any]:
     p95 = _at(every, 0.95)
     return {
         "work": f"{len(clients)} people of {len(COUNTS)} roles for {seconds:.0f} s, "
-        f"{THINK_S[0]}-{THINK_S[1]} s to think: {len(every)} requests ({len(every) / seconds:.0f}/s), "
+        f"{pace[0]}-{pace[1]} s to think: {len(every)} requests ({len(every) / seconds:.0f}/s), "
         f"p95 {p95:.0f} ms, {len(errors)} errors"
         + (f", not there: {', '.join(absent)}" if absent else ""),
         "median_ms": round(_at(every, 0.5), 1), "p95_ms": round(p95, 1), "slowest_ms": round(every[-1], 1),
