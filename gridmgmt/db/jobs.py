@@ -168,7 +168,7 @@ def begin(engine: Engine, number: int) -> JobLine | None:
         )
         if not _turn(connection, number, row.kind):
             return None
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()  # one moment for both, and not that of the transaction
         values = {"status": JobStatus.RUNNING, "started_at": now, "beat_at": now}
         connection.execute(update(Job).where(Job.id == number).values(values))
         return _lines(connection, Job.id == number)[0]

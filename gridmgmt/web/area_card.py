@@ -98,7 +98,7 @@ def card(code: str) -> Any:
         choice=choice,
         line=line,
         level_name=LEVELS[place.level],
-        few=_few(place),
+        few=place.few(own=own_staff()),
         fewest=FEWEST_HOUSEHOLDS,
         period_name=period_name(choice.run) if choice.run else "",
         periods=[(period_key(run), period_name(run)) for run in choice.runs],
@@ -115,14 +115,10 @@ def _place(here: Territory, code: str) -> Place:
     return found
 
 
-def _few(place: Place) -> bool:
-    return not own_staff() and place.households is not None and place.households < FEWEST_HOUSEHOLDS
-
-
 def _shown(
     connection: Connection, here: Territory, place: Place, choice: Choice, line: Line | None
 ) -> dict[str, Any]:
-    few, ground = _few(place), Ground(connection, place.code)
+    few, ground = place.few(own=own_staff()), Ground(connection, place.code)
     known = incidents.categories(connection)
     within = known.below(choice.category) if choice.category else None
     return {

@@ -5,12 +5,10 @@ villages and towns as unions of those grids, so that a town's line runs exactly 
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots import stored as hotspots
 from gridmgmt.web.databases import reader
+from gridmgmt.web.kept import Kept
 from gridmgmt.web.topology import topology
 
 LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
@@ -50,14 +49,21 @@ class Place:
     shape: shapely.Geometry
     label: tuple[float, float]
 
+    def few(self, *, own: bool) -> bool:
+        """Say whether its numbers would tell of fewer than five households; its `own` staff may know."""
+        return not own and self.households is not None and self.households < FEWEST_HOUSEHOLDS
+
+    def shown_households(self, *, own: bool) -> str | int | None:
+        """Return how many households live there as it may be said: "<5" for few, None where not known."""
+        return f"<{FEWEST_HOUSEHOLDS}" if self.few(own=own) else self.households
+
     def properties(self, *, own: bool) -> dict[str, object]:
         """Return what a map reads of it; `own` staff see small numbers of households too."""
-        few = not own and self.households is not None and self.households < FEWEST_HOUSEHOLDS
         return {
             "code": self.code,
             "name": self.name,
             "in": self.path,
-            "households": f"<{FEWEST_HOUSEHOLDS}" if few else self.households,
+            "households": self.shown_households(own=own),
             # Others read who is responsible on the card, with the rest of it.
             **({"chief": self.chief} if own else {}),
             # Grids are named by what is clicked; towns and villages on the map.
@@ -137,20 +143,13 @@ FORMS: dict[str, Callable[..., dict[str, Any]]] = {
     "topojson": partial(topology, step=STEP),
 }
 
-_kept: OrderedDict[tuple[str, str], Territory] = OrderedDict()
-_lock = Lock()
+_kept: Kept[Territory] = Kept(KEPT, alone=True)
 
 
 def territory(connection: Connection) -> Territory:
     """Return the territory of today and the newest data, read anew only when one of them changed."""
     version = f"{hotspots.data_version(connection)}-{date.today().isoformat()}"
-    key = (str(connection.engine.url), version)
-    with _lock:
-        if key not in _kept:
-            _kept[key] = _read(connection, version)
-            while len(_kept) > KEPT:
-                _kept.popitem(last=False)
-        return _kept[key]
+    return _kept.get((str(connection.engine.url), version), lambda: _read(connection, version))
 
 
 def city_name() -> str:

@@ -191,16 +191,12 @@ def _open_to_spots(item: Item, here: Territory) -> list[str]:
     """Return the grids whose past matters this person may see as points."""
     if current_user.role not in SPOT_READERS:
         return []
-    return [place.code for place in here.inside("grid", _narrower(item)) if not _few(place)]
+    return [place.code for place in here.inside("grid", _narrower(item)) if not place.few(own=own_staff())]
 
 
 def _narrower(item: Item) -> str:
     """Return the item's area or the reader's own, whichever lies inside the other."""
     return max(item.area, own_area(), key=len)
-
-
-def _few(place: Place) -> bool:
-    return not own_staff() and place.households is not None and place.households < FEWEST_HOUSEHOLDS
 
 
 def place_map(item: Item, found: Evidence, here: Territory) -> PlaceMap | None:
@@ -214,7 +210,7 @@ def place_map(item: Item, found: Evidence, here: Territory) -> PlaceMap | None:
     view = _View.around(box)
     counts = {part.code: _count(part.code, found.by_grid) for part in parts}
     shaded = len(parts) > 1
-    limits = _limits([counts[part.code] for part in parts if not _few(part)]) if shaded else []
+    limits = _limits([counts[part.code] for part in parts if not part.few(own=own_staff())]) if shaded else []
     shapes = [_shape(part, counts[part.code], limits, found.apart, view, shaded=shaded) for part in parts]
     around = [place for place in here.inside(level, own_area()) if not place.code.startswith(area)]
     inside = shapely.box(*view.box)
@@ -293,7 +289,7 @@ def _shape(
     path = view.path(part.shape)
     if any(part.code.startswith(code) for code in apart):
         return Shape(path, "apart", f"{part.name}：已单独列入清单")
-    if _few(part):
+    if part.few(own=own_staff()):
         return Shape(path, "few", f"{part.name}：不足 {FEWEST_HOUSEHOLDS} 户，不显示")
     look = f"rate-{ranking.class_of(count, limits)}" if shaded else "whole"
     return Shape(path, look, f"{part.name}：往年窗口内 {count} 个问题")
@@ -374,7 +370,7 @@ def _yearly(each: Beside) -> float:
 def _like_row(each: Beside, here: Territory, *, own: bool) -> LikeRow:
     place = here.place(each.code)
     households = place.households if place else None
-    few = place is not None and _few(place)
+    few = place is not None and place.few(own=own_staff())
     return LikeRow(
         name=place.name if place else each.code,
         households="" if households is None else f"不足 {FEWEST_HOUSEHOLDS}" if few else f"{households:,}",

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from gridmgmt.calendar import china_today
-from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.web import measured, present, ranking
 from gridmgmt.web.areas import LEVELS, Place, territory
 from gridmgmt.web.choice import Choice
@@ -66,7 +65,8 @@ def of(connection: Connection, choice: Choice, found: Sequence[Line]) -> Leaders
 def _expected(connection: Connection, choice: Choice) -> Leaders:
     here, today = territory(connection), china_today()
     values = present.expected(connection, here, choice.level, choice.category, today) or {}
-    rows = _ranked([place for place in here.inside(choice.level, own_area()) if _may_say(place)], values)
+    places = here.inside(choice.level, own_area())
+    rows = _ranked([place for place in places if not place.few(own=own_staff())], values)
     return Leaders(
         what=f"{present.xun_name(today)}预计",
         title=f"{present.xun_name(today)}预计最多的{LEVELS[choice.level]}",
@@ -76,10 +76,6 @@ def _expected(connection: Connection, choice: Choice) -> Leaders:
         amount=sum(row.value for row in rows),
         empty="下一旬没有列入清单的预计：这一类没有时令，或那一年的清单还没有编制。",
     )
-
-
-def _may_say(place: Place) -> bool:
-    return own_staff() or place.households is None or place.households >= FEWEST_HOUSEHOLDS
 
 
 def _overdue(connection: Connection, choice: Choice) -> Leaders:
@@ -109,10 +105,6 @@ def _ranked(
         Leader(place, value, f"{measured.number(round(value, 2))} 件", f"rate-{step(value, limits)}")
         for place, value in known
     )
-
-
-def _pieces(value: float) -> str:
-    return f"{measured.number(round(value, 2))} 件"
 
 
 def _patterns(choice: Choice, found: Sequence[Line]) -> Leaders:

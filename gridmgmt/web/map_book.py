@@ -46,7 +46,7 @@ def columns(view: View) -> list[Field]:
         Field("name", "名称", "text", lambda line: line.place.name),
         Field("town", "镇街", "text", lambda line: _above(view, line.place, "town")),
         Field("village", "村社区", "text", lambda line: _above(view, line.place, "village")),
-        Field("households", "户数", "whole", lambda line: _households(view, line.place)),
+        Field("households", "户数", "whole", lambda line: line.place.shown_households(own=view.own)),
         Field("count", "诉求数（件）", "whole", lambda line: line.count),
         Field("expected", "按全市水平应有（件）", "tenth", lambda line: _rounded(line.expected, 2)),
         Field("rate", f"诉求率（{unit}）", "hundredth", lambda line: _rounded(line.rate, 4)),
@@ -71,11 +71,6 @@ def _shown(view: View) -> list[Field]:
 def _above(view: View, place: Place, level: str) -> str | None:
     digits = DIGITS[level]
     return view.here.name(place.code[:digits]) if digits < len(place.code) else None
-
-
-def _households(view: View, place: Place) -> Value:
-    few = not view.own and place.households is not None and place.households < FEWEST_HOUSEHOLDS
-    return f"<{FEWEST_HOUSEHOLDS}" if few else place.households
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from gridmgmt import calendar
 from gridmgmt.calendar import XUN_COUNT
-from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.incidents import service as incidents
@@ -84,7 +83,7 @@ def answer(
     places: Sequence[Place], coming: Mapping[str, float] | None, late: Mapping[str, int], *, own: bool
 ) -> dict[str, Any]:
     """Return both as the map reads them; an expectation that would tell of few households is None."""
-    hidden = {place.code for place in places if not own and _few(place)}
+    hidden = {place.code for place in places if place.few(own=own)}
     shown = {
         place.code: None if place.code in hidden else round(coming.get(place.code, 0.0), 2)
         for place in places
@@ -96,12 +95,6 @@ def answer(
         "listed": coming is not None,
         "expected": shown,
         "overdue": found,
-        "breaks": {
-            "expected": ranking.breaks([value for value in shown.values() if value]),
-            "overdue": ranking.breaks([float(value) for value in found.values()]),
-        },
+        # Of whole numbers the map makes its own classes, as it does for a part of a period.
+        "breaks": {"expected": ranking.breaks([value for value in shown.values() if value])},
     }
-
-
-def _few(place: Place) -> bool:
-    return place.households is not None and place.households < FEWEST_HOUSEHOLDS

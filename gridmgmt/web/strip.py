@@ -13,7 +13,6 @@ import numpy as np
 from sqlalchemy import Connection
 
 from gridmgmt import calendar
-from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.seasonal import stored as seasonal
@@ -161,8 +160,8 @@ def _row(code: str, name: str, path: str, cells: FloatArray) -> Row:
 def _hidden(row: Row, here: Territory, asked: Asked) -> Row:
     """Return a row without its numbers where they would tell of fewer than five households."""
     place: Place | None = here.place(asked.place if len(asked.place) == DIGITS["grid"] else row.code)
-    few = place is not None and place.households is not None and place.households < FEWEST_HOUSEHOLDS
-    return Row(row.code, row.name, row.path, None, 0.0, 0.0) if few and not asked.own else row
+    few = place is not None and place.few(own=asked.own)
+    return Row(row.code, row.name, row.path, None, 0.0, 0.0) if few else row
 
 
 def _crumbs(here: Territory, place: str, own_area: str) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ Every page here reads and writes through the writer's role in the caller's own a
 another place is not found, whatever the address says.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -108,11 +108,13 @@ def _handed_out(items: Collection[Item]) -> dict[int, TaskStatus]:
         return stored.by_item(connection, [item.id for item in items])
 
 
-def _to_hand_out(items: Collection[Item]) -> int:
-    """Return how many of these items the signed-in person could hand out now, for the button."""
+def _to_hand_out(items: Collection[Item], linked: Mapping[int, TaskStatus]) -> int:
+    """Return how many of these items the signed-in person could hand out now, for the button.
+
+    `linked` says where their tasks stand (`_handed_out`).
+    """
     if current_user.role not in OFFICES:
         return 0
-    linked = _handed_out(items)
     today = china_today()
     return sum(service.left_because(item, own_area(), linked, today) is None for item in items)
 

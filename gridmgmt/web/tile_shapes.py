@@ -5,7 +5,6 @@ towns are unions of those grids. It takes 0.1 s a zoom level for a city of 1,000
 """
 
 import json
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.web import tile_encoding
+from gridmgmt.web.kept import Kept
 from gridmgmt.web.tile_encoding import EXTENT, MARGIN
 
 # Side of the smallest corner that is drawn, in units of a tile: three quarters of a pixel of a screen.
@@ -109,23 +109,20 @@ def to_units(shapes: Shapes, z: int) -> Shapes:
     return moved
 
 
-_kept: OrderedDict[tuple[str, str], Ground] = OrderedDict()
-_lock = Lock()
+_kept: Kept[Ground] = Kept(KEPT, alone=True)
 
 
 def ground(engine: Engine, version: str) -> Ground:
     """Return the ground of a version, read once a worker; `version` names the data and the day."""
-    key = (str(engine.url), version)
-    with _lock:
-        if key not in _kept:
-            with engine.connect() as connection:
-                _kept[key] = _read(connection)
-            while len(_kept) > KEPT:
-                _kept.popitem(last=False)
-        return _kept[key]
+    return _kept.get((str(engine.url), version), lambda: _read(engine))
 
 
-def _read(connection: Connection) -> Ground:
+def _read(engine: Engine) -> Ground:
+    with engine.connect() as connection:
+        return _ground(connection)
+
+
+def _ground(connection: Connection) -> Ground:
     sets = {kind: grids.grids_in_force(connection, kind=kind) for kind in KINDS}
     properties = [
         {"code": code, "name": name, "kind": kind, "village": village}
