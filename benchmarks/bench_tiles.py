@@ -9,11 +9,9 @@ Everything runs on a private cluster of its own, dropped at the end.
 import argparse
 import json
 import math
-import os
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,13 +27,14 @@ import shapely
 from sqlalchemy import Engine, make_url, text
 
 from benchmarks import tiles_city
-from benchmarks.tiles_clients import Asked, ask, free_port, sign_in, up
+from benchmarks.serving import WORKERS, running, served
+from benchmarks.tiles_clients import Asked, ask, sign_in
 from benchmarks.vector_tiles import Feature, read
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.migrations import up as migrated
 
 BUILDINGS_GOAL, GRIDS_GOAL, KEPT_GOAL = 15.0, 3.0, 0.5
-WORKERS, CLIENTS, ROUNDS = 2, 8, 3
+CLIENTS, ROUNDS = 8, 3
 ROOT = Path(__file__).parents[1]
 EMPTY = """
 import sys
@@ -86,7 +85,11 @@ def run(size: Size = Size()) -> list[dict[str, Any]]:
 def _rows(engine: Engine, home: Path, size: Size) -> list[dict[str, Any]]:
     migrated(engine)
     url = engine.url.render_as_string(hide_password=False)
-    with _ours(url, home) as mine, _tipg(url) as theirs, _empty() as empty:
+    with (
+        served(home, url) as mine,
+        _tipg(url) as theirs,
+        running([sys.executable, "-c", EMPTY], "/") as empty,
+    ):
         cookie = sign_in(mine, tiles_city.USER, tiles_city.PASSWORD)
         buildings = _around(engine, "building", range(14, 18), size.tiles)
         grids = _around(engine, "grid", range(10, 15), size.tiles)
@@ -118,48 +121,18 @@ def _without_index(engine: Engine, theirs: int, tiles: list[Tile]) -> float:
 
 
 @contextmanager
-def _server(command: list[str], port: int, path: str, **env: str) -> Iterator[int]:
-    process = subprocess.Popen(
-        command, env=os.environ | env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        up(port, path)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@contextmanager
-def _ours(url: str, home: Path) -> Iterator[int]:
-    port = free_port()
-    command = [sys.executable, "-m", "gridmgmt", "serve", "--port", str(port), "--workers", str(WORKERS)]
-    with _server(command, port, "/login", GRIDMGMT_HOME=str(home), GRIDMGMT_DATABASE_URL=url) as known:
-        yield known
-
-
-@contextmanager
 def _tipg(url: str) -> Iterator[int]:
-    port = free_port()
     # It takes a socket's folder for a host, if it is written as one; capitals would be lost.
     made = make_url(url)
     place = f"postgresql://{made.username}@{quote(str(made.query['host']), safe='')}/{made.database}"
     command = [
-        sys.executable, "-m", "uvicorn", "tipg.main:app", "--port", str(port), "--workers", str(WORKERS),
-        "--log-level", "error",
+        sys.executable, "-m", "uvicorn", "tipg.main:app", "--workers", str(WORKERS), "--log-level", "error",
+        "--port",
     ]  # fmt: skip
     # It would leave out what a tile holds beyond 10,000.
-    with _server(
-        command, port, "/healthz", DATABASE_URL=place, TIPG_MAX_FEATURES_PER_TILE="1000000"
-    ) as known:
-        yield known
-
-
-@contextmanager
-def _empty() -> Iterator[int]:
-    port = free_port()
-    with _server([sys.executable, "-c", EMPTY, str(port)], port, "/") as known:
-        yield known
+    named = {"DATABASE_URL": place, "TIPG_MAX_FEATURES_PER_TILE": "1000000"}
+    with running(command, "/healthz", named) as port:
+        yield port
 
 
 # --- uncached, beside tipg

@@ -16,6 +16,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks import web_city, web_clients
+from benchmarks.serving import served
 from benchmarks.web_city import PASSWORD, Person
 from gridmgmt.cli.page_list import DESK, PHONE, Size
 from gridmgmt.cli.screenshots import chromium, signed_in
@@ -56,12 +57,12 @@ def rows(seconds: float) -> Iterator[dict[str, Any]]:
         centre, chief = (
             next(each for each in people if each.role is role) for role in (Role.COMMAND, Role.GRID_WORKER)
         )
-        with web_city.served(home) as port, chromium() as browser:
+        with served(home) as port, chromium() as browser:
             base = f"http://127.0.0.1:{port}"
             yield _layer(port, centre)
             yield from _map(browser, base, centre)
             yield from _phones(browser, base, chief)
-        with web_city.served(home) as port:  # workers that have done nothing yet
+        with served(home) as port:  # workers that have done nothing yet
             for pace in web_clients.PACES:
                 yield web_clients.run(port, people, pace, seconds)
 

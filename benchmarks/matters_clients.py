@@ -6,16 +6,10 @@ average as a person reads, and does the next; of ten things two are written. Wha
 """
 
 import http.client
-import os
 import random
 import re
-import socket
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -25,6 +19,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Engine, text
 
 from benchmarks.matters_city import PASSWORD, City
+from benchmarks.serving import served
 from gridmgmt.db.models import Role
 from gridmgmt.incidents.actor import Actor
 
@@ -170,7 +165,7 @@ def run(engine: Engine, city: City, home: Path, seconds: float, matters: int) ->
     """Serve the city with two workers, let the clients work, and return the rows of what came of it."""
     known = _known(engine, city)
     before = _taken(engine)
-    with _served(city.url, home) as port:
+    with served(home, city.url) as port:
         people = [
             actor
             for role, count in CLIENTS.items()
@@ -256,31 +251,3 @@ def _known(engine: Engine, city: City) -> Known:
             for actor in city.departments
         },
     )
-
-
-@contextmanager
-def _served(url: str, home: Path) -> Iterator[int]:
-    """Run `gridmgmt serve` with two workers on a free port until the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "gridmgmt", "serve", "--port", str(port), "--workers", "2"]
-    environment = os.environ | {"GRIDMGMT_HOME": str(home), "GRIDMGMT_DATABASE_URL": url}
-    process = subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1])
-    try:
-        _wait(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(port: int) -> None:
-    for _ in range(120):
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.5)
-    raise RuntimeError("the server does not answer")

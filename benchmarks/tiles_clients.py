@@ -88,25 +88,6 @@ def _joined(body: bytes) -> bytes:
     return whole
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def up(port: int, path: str, patience_s: float = 90.0) -> None:
-    """Wait until a server answers; RuntimeError when it does not."""
-    ends = time.perf_counter() + patience_s
-    while time.perf_counter() < ends:
-        try:
-            if _ask(port, Asked(path))[0] < 500:
-                return
-        except (OSError, IndexError, ValueError):
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(f"nothing answers at port {port}")
-
-
 def sign_in(port: int, username: str, password: str) -> str:
     """Return the cookie of a new session; RuntimeError when the server does not let this person in."""
     wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

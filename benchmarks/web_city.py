@@ -4,15 +4,12 @@ GRIDMGMT_BENCH_HOME names a home that `gridmgmt demo --no-serve` has filled; wit
 temporary folder, by the demo's own steps, and dropped at the end. Accounts made here are gone afterwards.
 """
 
-import http.client
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +23,6 @@ from gridmgmt.db.models import Role
 
 HOME = "GRIDMGMT_BENCH_HOME"
 PASSWORD = "a bench has a password"
-WORKERS = 2
 ROOT = Path(__file__).parents[1]
 
 
@@ -71,34 +67,6 @@ def _engine(home: Path, *, keep: bool) -> Iterator[Engine]:
     finally:
         engine.dispose()
         cluster.release() if keep else cluster.drop()
-
-
-@contextmanager
-def served(home: Path) -> Iterator[int]:
-    """Run `gridmgmt serve` with two workers on a free loopback port until the end; gives the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "gridmgmt", "serve", "--port", str(port), "--workers", str(WORKERS)]
-    environment = os.environ | {"GRIDMGMT_HOME": str(home)}
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)
-    try:
-        _wait(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(port: int) -> None:
-    for _ in range(240):
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.25)
-    raise RuntimeError("the server does not answer")
 
 
 # --- people

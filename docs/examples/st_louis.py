@@ -52,7 +52,7 @@ def main() -> None:
         answer = question(city)
         print(f"\n{name}", *answer.told(city), sep="\n  ")
         if asked.out:
-            from st_louis_pictures import save  # needs matplotlib; the numbers do not
+            from st_louis_pictures import save  # slow to load; the numbers need it not
 
             save(name, city, answer, asked.out)
 

@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import shapely
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Patch, Rectangle
 
 from gridmgmt.hotspots.statistics.trend import Pattern
-
-try:
-    import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
-    from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Circle, Patch, Rectangle
-except ImportError:
-    raise SystemExit("matplotlib draws the pictures: ./dev run python -m pip install matplotlib") from None
 
 if TYPE_CHECKING:
     from st_louis import Alarm, Alarms, City, HotCells, Patterns, Peaks, Points, Rates, Trends
