@@ -26,7 +26,7 @@ import pyarrow.csv as pacsv
 from sqlalchemy import Engine, text
 
 from benchmarks import matters_city, matters_clients
-from benchmarks.measure import peak_mb
+from benchmarks.measure import against_goal, peak_mb
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.copy import copy_rows
 from gridmgmt.db.engine import MATTERS, create_database, drop_database, make_engine
@@ -201,9 +201,12 @@ def _lists(engine: Engine, city: matters_city.City, matters: int) -> list[dict[s
         ("all matters of the city, page 20", centre, stored.all_matters, Filter(page=20)),
     ]  # fmt: skip
     rows = [
-        _against_goal(
-            f"{what}, of {matters}", lambda a=actor, f=lister, c=chosen: _page(ours, a, f, c), LIST_MS
-        )  # type: ignore[misc]
+        against_goal(
+            f"{what}, of {matters}",
+            partial(_page, ours, actor, lister, chosen),
+            LIST_MS,
+            CALLS,
+        )
         for what, actor, lister, chosen in wanted
     ]
     rows.append(_against_plain(engine, ours, office, matters))
@@ -247,26 +250,16 @@ def _figures(city: matters_city.City, matters: int) -> list[dict[str, Any]]:
     ours = make_engine(city.url, role=MATTERS, pooled=True)
     year = Period(date(2025, 11, 1), date(2026, 10, 30))
     rows = [
-        _against_goal(
+        against_goal(
             f"a year's figures by area beside the year before, {what}, of {matters}",
-            lambda a=actor: figures(ours, a, Question(year, a.area), (By.AREA,)),  # type: ignore[misc]
+            partial(figures, ours, actor, Question(year, actor.area), (By.AREA,)),
             FIGURES_MS,
-            calls=5,
+            repeats=5,
         )
         for what, actor in (("the city", city.centre), ("a town", city.offices[0]))
     ]
     ours.dispose()
     return rows
-
-
-def _against_goal(what: str, call: Callable[[], object], goal: float, calls: int = CALLS) -> dict[str, Any]:
-    call()
-    times = [1000 * _timed(call) for _ in range(calls)]
-    median = statistics.median(times)
-    return {
-        "work": what, "median_ms": round(median, 1), "slowest_ms": round(max(times), 1), "goal_ms": goal,
-        "met": median < goal,
-    }  # fmt: skip
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -7,7 +7,6 @@ minutes. `python -m benchmarks.bench_web --quick` lets the people work for fifte
 import argparse
 import gzip
 import json
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks import web_city, web_clients
+from benchmarks.measure import judged
 from benchmarks.serving import served
 from benchmarks.web_city import PASSWORD, Person
 from gridmgmt.cli.page_list import DESK, PHONE, Size
@@ -85,7 +85,7 @@ def _map(browser: Browser, base: str, centre: Person) -> list[dict[str, Any]]:
             sizes.append(sum(told))
             context.close()
     return [
-        _timed("city map, first useful paint, nothing kept", times[1:], PAINT_MS),
+        judged("city map, first useful paint, nothing kept", times[1:], PAINT_MS),
         _sized("city map, all that it loads", max(sizes), PAGE_KB),
     ]
 
@@ -114,7 +114,7 @@ def _phones(browser: Browser, base: str, chief: Person) -> Iterator[dict[str, An
             runs = [_slowly(browser, state, address) for _ in range(PHONE_RUNS)]
             yield _sized(f"phone page: {name}", max(size for _, size in runs), PHONE_KB)
             times = [ms for ms, _ in runs]
-            yield _timed(f"phone page: {name}, can be used, CPU /{SLOWER} and 3G", times, PHONE_MS)
+            yield judged(f"phone page: {name}, can be used, CPU /{SLOWER} and 3G", times, PHONE_MS)
 
 
 def _slowly(browser: Browser, state: dict[str, Any], address: str) -> tuple[float, int]:
@@ -156,14 +156,6 @@ def _weigh(context: BrowserContext) -> list[int]:
     session.send("Network.enable")
     session.on("Network.loadingFinished", lambda event: told.append(int(event["encodedDataLength"])))
     return told
-
-
-def _timed(work: str, times: list[float], goal: float) -> dict[str, Any]:
-    median = statistics.median(times)
-    return {
-        "work": work, "median_ms": round(median, 1), "slowest_ms": round(max(times), 1), "goal_ms": goal,
-        "met": median < goal,
-    }  # fmt: skip
 
 
 def _sized(work: str, size: int, goal: float) -> dict[str, Any]:

@@ -56,3 +56,25 @@ def peak_mb(call: Callable[[], object]) -> int | None:
     except OSError:
         return None
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+def against_goal(
+    work: str, call: Callable[[], object], goal_ms: float, repeats: int = REPEATS
+) -> dict[str, Any]:
+    """Return one row of the report: the median and the slowest of some calls, after one that is not timed."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - start) * 1000)
+    return judged(work, times, goal_ms)
+
+
+def judged(work: str, times_ms: list[float], goal_ms: float) -> dict[str, Any]:
+    """Return one row of the report for times that were taken."""
+    median = statistics.median(times_ms)
+    return {
+        "work": work, "median_ms": round(median, 1), "slowest_ms": round(max(times_ms), 1),
+        "goal_ms": goal_ms, "met": median < goal_ms,
+    }  # fmt: skip

@@ -5,15 +5,15 @@ in the audit log, as in use.
 """
 
 import re
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from benchmarks.measure import against_goal
 from gridmgmt.config import Settings
 from gridmgmt.db import identity
 from gridmgmt.db.engine import ROSTER, make_engine
@@ -158,15 +158,4 @@ def _post(client: FlaskClient, token: str, words: str) -> None:
 
 
 def _row(work: str, goal_ms: float, call: Callable[..., object], *values: object) -> dict[str, Any]:
-    """Return the median and the slowest of REPEATS calls after one that is not timed."""
-    call(*values)
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call(*values)
-        times.append((time.perf_counter() - start) * 1000)
-    median = statistics.median(times)
-    return {
-        "work": work, "median_ms": round(median, 1), "slowest_ms": round(max(times), 1), "goal_ms": goal_ms,
-        "met": median < goal_ms,
-    }  # fmt: skip
+    return against_goal(work, partial(call, *values), goal_ms, REPEATS)
