@@ -6,13 +6,12 @@ docs/methods/handling.md has the format.
 
 import json
 import re
-import tomllib
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 from typing import Any
 
-from gridmgmt.errors import FileError
-from gridmgmt.incidents.flows.flow import Flow, Guard, Limit, Move, Need, Step, Who
+from gridmgmt.errors import FileError, InputError
+from gridmgmt.importing.keys import Keys, parsed
+from gridmgmt.incidents.flows.flow import Flow, Guard, Limit, Move, Need, Step
 from gridmgmt.incidents.flows.standing import MOVERS, Fault, Wrong, standing
 
 LONGEST_NAME = 20
@@ -26,7 +25,6 @@ _FLOW_KEYS = (
 )  # fmt: skip
 _STEP_KEYS = ("code", "name", "days", "hours", "final", "move")
 _MOVE_KEYS = ("to", "says", "who", "needs", "guards")
-_NAMED = f"a name of 1 to {LONGEST_NAME} characters"
 
 
 class FlowError(FileError):
@@ -42,22 +40,17 @@ class FlowError(FileError):
 
 def read(text: str, file: str) -> Flow:
     """Return the flow in a TOML text; FlowError, which names `file`, with everything that is wrong."""
-    if len(text) > LARGEST_FILE:
-        raise FlowError(file, [_whole(f"{len(text)} characters", f"up to {LARGEST_FILE}")])
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FlowError(file, [_whole(str(error), "TOML in UTF-8")]) from error
+        raw = parsed(text, LARGEST_FILE)
+    except InputError as error:
+        fault = Fault("", error.field, error.found, error.allowed, Wrong.FILE)
+        raise FlowError(file, [fault]) from error
     flow, found = _flow(raw)
     if not found:
         found = list(standing(flow))
     if found:
         raise FlowError(file, found)
     return flow
-
-
-def _whole(found: str, allowed: str) -> Fault:
-    return Fault("", "file", found, allowed, Wrong.FILE)
 
 
 def faults(flow: Flow) -> list[str]:
@@ -126,66 +119,31 @@ def _step_json(step: Step) -> dict[str, Any]:
 # --- what the keys hold
 
 
-class _Keys:
-    """Takes values out of one table of the file and notes what is not allowed there."""
+class _Keys(Keys):
+    """A table of the flow's file."""
 
     def __init__(self, raw: object, step: str, allowed: Collection[str], found: list[Fault]) -> None:
-        self._raw = raw if isinstance(raw, dict) else {}
         self._step, self._found = step, found
-        if not isinstance(raw, dict):
-            self.fault("table", raw, f"a table of {', '.join(allowed)}")
-        for key in sorted(set(self._raw) - set(allowed)):
-            self.fault(key, self._raw[key], f"no such key; there are {', '.join(allowed)}", Wrong.UNKNOWN)
+        super().__init__(raw, allowed)
 
     def fault(self, key: str, value: object, allowed: str, wrong: Wrong = Wrong.VALUE) -> None:
         self._found.append(Fault(self._step, key, value, allowed, wrong))
 
+    def unknown(self, key: str, value: object, allowed: str) -> None:
+        self.fault(key, value, allowed, Wrong.UNKNOWN)
+
     def code(self, key: str) -> str:
-        value = self._raw.get(key)
+        value = self.raw.get(key)
         if isinstance(value, str) and _CODE.fullmatch(value):
             return value
         self.fault(key, value, "a code: a-z, 0-9 and _, a letter first, up to 40")
         return str(value)
 
-    def name(self, key: str) -> str:
-        value = self._raw.get(key)
-        if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_NAME and value.isprintable():
-            return value.strip()
-        self.fault(key, value, _NAMED)
-        return str(value)
-
-    def number(self, key: str, low: int, high: int, default: int | None = None) -> int:
-        value = self._raw.get(key, default)
-        if type(value) is int and low <= value <= high:
-            return value
-        self.fault(key, value, f"a whole number from {low} to {high}")
-        return low
-
     def yes(self, key: str) -> bool:
-        value = self._raw.get(key, False)
+        value = self.raw.get(key, False)
         if type(value) is not bool:
             self.fault(key, value, "true or false")
         return value is True
-
-    def words(self, key: str, kind: type[StrEnum], allowed: Collection[StrEnum]) -> frozenset[Any]:
-        value = self._raw.get(key, [])
-        listed = ", ".join(allowed)
-        if not isinstance(value, list) or any(word not in set(allowed) for word in map(str, value)):
-            self.fault(key, value, f"a list of {listed}")
-            return frozenset()
-        if len(set(value)) < len(value):
-            self.fault(key, value, "each once")
-        return frozenset(kind(word) for word in value)
-
-    def tables(self, key: str) -> list[Any]:
-        value = self._raw.get(key, [])
-        if not isinstance(value, list):
-            self.fault(key, value, f"[[{key}]] tables")
-            return []
-        return value
-
-    def has(self, key: str) -> bool:
-        return key in self._raw
 
 
 def _flow(raw: object) -> tuple[Flow, list[Fault]]:
@@ -193,12 +151,12 @@ def _flow(raw: object) -> tuple[Flow, list[Fault]]:
     keys = _Keys(raw, "", _FLOW_KEYS, found)
     flow = Flow(
         code=keys.code("code"),
-        name=keys.name("name"),
-        days=keys.number("days", 1, LONGEST_DAYS),
+        name=keys.name("name", LONGEST_NAME),
+        days=keys.whole("days", 1, LONGEST_DAYS),
         begins=keys.code("begins"),
         reopens_at=keys.code("reopens_at"),
-        dissatisfied_at_most=keys.number("dissatisfied_at_most", 1, 4, Flow.dissatisfied_at_most),
-        escalates_after=keys.number("escalates_after", 1, 60, Flow.escalates_after),
+        dissatisfied_at_most=keys.whole("dissatisfied_at_most", 1, 4, Flow.dissatisfied_at_most),
+        escalates_after=keys.whole("escalates_after", 1, 60, Flow.escalates_after),
         steps=tuple(_step(row, entry, found) for row, entry in enumerate(keys.tables("step"), 1)),
     )
     if not 2 <= len(flow.steps) <= MOST_STEPS:
@@ -210,23 +168,23 @@ def _step(row: int, raw: object, found: list[Fault]) -> Step:
     code = raw.get("code") if isinstance(raw, dict) else None
     keys = _Keys(raw, str(code or f"number {row}"), _STEP_KEYS, found)
     limit = Limit(
-        keys.number("days", 1, LONGEST_DAYS) if keys.has("days") else 0,
-        keys.number("hours", 1, LONGEST_HOURS) if keys.has("hours") else 0,
+        keys.whole("days", 1, LONGEST_DAYS) if keys.has("days") else 0,
+        keys.whole("hours", 1, LONGEST_HOURS) if keys.has("hours") else 0,
     )
     if limit.days and limit.hours:
         keys.fault("hours", limit.hours, "days or hours, not both", Wrong.LIMIT)
     moves = tuple(_move(str(code or f"number {row}"), entry, found) for entry in keys.tables("move"))
-    return Step(keys.code("code"), keys.name("name"), limit, keys.yes("final"), moves)
+    return Step(keys.code("code"), keys.name("name", LONGEST_NAME), limit, keys.yes("final"), moves)
 
 
 def _move(step: str, raw: object, found: list[Fault]) -> Move:
     keys = _Keys(raw, step, _MOVE_KEYS, found)
     move = Move(
         to=keys.code("to"),
-        says=keys.name("says"),
-        who=keys.words("who", Who, MOVERS),
-        needs=keys.words("needs", Need, tuple(Need)),
-        guards=keys.words("guards", Guard, tuple(Guard)),
+        says=keys.name("says", LONGEST_NAME),
+        who=keys.words("who", MOVERS),
+        needs=keys.words("needs", tuple(Need)),
+        guards=keys.words("guards", tuple(Guard)),
     )
     if not move.who:
         keys.fault(

@@ -1,6 +1,7 @@
 """A paper as a small tree of headings, paragraphs and tables: the one source of its PDF and its Word file.
 
 What a template may say is exactly what both forms can show; anything else is an error with its line.
+Pictures, dense tables and a red head are only for pages that the program itself puts together.
 """
 
 import re
@@ -40,9 +41,19 @@ class PageError(GridmgmtError):
         self.why = why
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of our own, as wide as `width` mm of the 156 that the text has, and what it shows in words."""
+
+    png: bytes = field(repr=False)
+    width: float
+    height: float
+    says: str
+
+
 @dataclass
 class Node:
-    """An element: its children are elements and texts."""
+    """An element: its children are elements and texts; one of tag "img" is a picture."""
 
     tag: str
     classes: frozenset[str] = frozenset()
@@ -50,6 +61,7 @@ class Node:
     colspan: int = 1
     rowspan: int = 1
     children: list["Node | str"] = field(default_factory=list)
+    picture: Picture | None = None
 
     def nodes(self) -> list["Node"]:
         """Return the children that are elements."""
@@ -63,13 +75,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Page:
-    """A paper that is ready to be drawn: what stands on it, its name, the line at the foot of each sheet."""
+    """A paper that is ready to be drawn: what stands on it, its name, the line at the foot of each sheet.
+
+    `mark` stands at the head of each sheet of a draft.
+    """
 
     root: Node
     title: str
     foot: str
     author: str
     draft: bool = False
+    mark: str = "草稿 未出具，不作凭证"
 
     def text(self) -> str:
         """Return all words of it, in their order, without blanks between."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 from io import BytesIO
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from docx import Document
 from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_ROW_HEIGHT_RULE, WD_TABLE_ALIGNMENT
@@ -11,15 +12,19 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
 
-from gridmgmt.incidents.papers.page import Node, Page, table_cells, widths
+from gridmgmt.incidents.papers.page import Node, Page, Picture, table_cells, widths
 
 FANGSONG, SONG, HEI, TITLE = "仿宋", "宋体", "黑体", "方正小标宋简体"
 BODY, LEADING = 16, 28
+# Letters and lines of tables with many rows.
+CLOSE = {"dense": (8.5, 11.5), "compact": (10.5, 14)}
+RED = RGBColor(0xC8, 0x16, 0x1D)
 TEXT_WIDTH = 156  # mm, between the margins
 BLANK = "\u3000" * 6
 _ALIGN = {
     "center": WD_ALIGN_PARAGRAPH.CENTER, "right": WD_ALIGN_PARAGRAPH.RIGHT,
     "signed": WD_ALIGN_PARAGRAPH.RIGHT,
+    **dict.fromkeys(("masthead", "number", "picture", "caption"), WD_ALIGN_PARAGRAPH.CENTER),
 }  # fmt: skip
 
 
@@ -37,7 +42,16 @@ def render(page: Page, made_at: datetime) -> bytes:
             _paragraph(paper.add_paragraph(), node)
     stream = BytesIO()
     paper.save(stream)
-    return stream.getvalue()
+    return _timeless(stream)
+
+
+def _timeless(stream: BytesIO) -> bytes:
+    """Return a file of the same parts without the moment at which they were packed."""
+    packed = BytesIO()
+    with ZipFile(stream) as made, ZipFile(packed, "w", ZIP_DEFLATED) as kept:
+        for part in made.infolist():
+            kept.writestr(ZipInfo(part.filename), made.read(part), ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def _sheet(paper: Any, page: Page) -> None:
@@ -63,7 +77,7 @@ def _sheet(paper: Any, page: Page) -> None:
     if page.draft:
         for head in (section.header, section.even_page_header):
             head.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.CENTER
-            run = _run(head.paragraphs[0], "草稿 未出具，不作凭证", HEI, 12)
+            run = _run(head.paragraphs[0], page.mark, HEI, 12)
             run.font.color.rgb = RGBColor(0x8A, 0x1A, 0x12)
 
 
@@ -117,6 +131,18 @@ def _paragraph(paragraph: Any, node: Node) -> None:
         letters = HEI
         form.keep_with_next = True
         _indent(paragraph, first=2)
+    elif "masthead" in node.classes:
+        letters, size = TITLE, 30
+        form.line_spacing, form.space_after = Pt(44), Pt(14)
+    elif "number" in node.classes:
+        form.space_after = Pt(28)
+        _rule_below(paragraph)
+    elif "caption" in node.classes:
+        letters, size = HEI, 12
+        form.line_spacing, form.space_before, form.keep_with_next = Pt(19), Pt(6), True
+    elif "picture" in node.classes:
+        form.line_spacing_rule = WD_LINE_SPACING.SINGLE  # an exact one would cut the picture
+        form.space_before = form.space_after = Pt(6)
     elif not node.classes & {"plain", "small", *_ALIGN}:
         _indent(paragraph, first=2)
         paragraph.alignment = WD_ALIGN_PARAGRAPH.JUSTIFY
@@ -127,6 +153,19 @@ def _paragraph(paragraph: Any, node: Node) -> None:
     form.page_break_before = True if "break" in node.classes else None
     _align(paragraph, node)
     _words(paragraph, node, letters, size)
+    if "masthead" in node.classes:
+        for run in paragraph.runs:
+            run.font.color.rgb, run.font.bold = RED, True
+
+
+def _rule_below(paragraph: Any) -> None:
+    borders, line = OxmlElement("w:pBdr"), OxmlElement("w:bottom")
+    for name, value in (("val", "single"), ("sz", "12"), ("space", "6"), ("color", str(RED))):
+        line.set(qn(f"w:{name}"), value)
+    borders.append(line)
+    paragraph._p.get_or_add_pPr().insert_element_before(
+        borders, "w:shd", "w:tabs", "w:suppressAutoHyphens", "w:spacing", "w:ind", "w:jc", "w:rPr"
+    )
 
 
 def _align(paragraph: Any, node: Node) -> None:
@@ -150,10 +189,18 @@ def _words(paragraph: Any, node: Node, letters: str, size: float) -> None:
             _run(paragraph, child, letters, size)
         elif child.tag == "br":
             paragraph.add_run().add_break()
+        elif child.picture:
+            _picture(paragraph, child.picture)
         elif child.tag == "b":
             _words(paragraph, child, HEI, size)
         else:
             _run(paragraph, BLANK, letters, size).font.underline = True
+
+
+def _picture(paragraph: Any, picture: Picture) -> None:
+    size = Mm(picture.width), Mm(picture.height)
+    drawn = paragraph.add_run().add_picture(BytesIO(picture.png), *size)
+    drawn._inline.docPr.set("descr", picture.says)
 
 
 def _table(paper: Any, node: Node) -> None:
@@ -167,45 +214,49 @@ def _table(paper: Any, node: Node) -> None:
     shares = widths(node)
     for column, share in zip(table.columns, shares, strict=True):
         column.width = Mm(TEXT_WIDTH * share)
+    close = next((CLOSE[name] for name in CLOSE if name in node.classes), None)
     if not bare:
-        _air(table)
-    for line in table.rows:
+        _air(table, *((30, 60) if close else (60, 0)))
+    grid = [list(line.cells) for line in table.rows]  # asking the table for each cell takes long
+    for line, own in zip(table.rows, grid, strict=True):
         line._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
-        for cell, share in zip(line.cells, shares, strict=True):
+        for cell, share in zip(own, shares, strict=True):
             cell.width = Mm(TEXT_WIDTH * share)
     for row, column, said in cells:
-        cell = table.cell(row, column)
-        last = table.cell(min(row + said.rowspan, rows) - 1, column + said.colspan - 1)
+        cell = grid[row][column]
+        last = grid[min(row + said.rowspan, rows) - 1][column + said.colspan - 1]
         if last is not cell:
             cell = cell.merge(last)
-        _cell(cell, said, bare=bare)
+        _cell(cell, said, bare=bare, close=close)
         if "tall" in said.classes:
             table.rows[row].height, table.rows[row].height_rule = Pt(52), WD_ROW_HEIGHT_RULE.AT_LEAST
     if not bare:  # a table touches what follows it otherwise
         paper.add_paragraph().paragraph_format.line_spacing = Pt(8)
 
 
-def _air(table: Any) -> None:
-    """Leave some points above and below what stands in each cell."""
+def _air(table: Any, above: int, beside: int) -> None:
+    """Leave some twentieths of a point above, below and, unless 0, beside what stands in each cell."""
     margins = OxmlElement("w:tblCellMar")
-    for side in ("top", "bottom"):
-        margin = OxmlElement(f"w:{side}")
-        margin.set(qn("w:w"), "60")
-        margin.set(qn("w:type"), "dxa")
-        margins.append(margin)
+    for side, wide in (("top", above), ("left", beside), ("bottom", above), ("right", beside)):
+        if wide:
+            margin = OxmlElement(f"w:{side}")
+            margin.set(qn("w:w"), str(wide))
+            margin.set(qn("w:type"), "dxa")
+            margins.append(margin)
     look = table._tbl.tblPr.find(qn("w:tblLook"))
     look.addprevious(margins)
 
 
-def _cell(cell: Any, node: Node, *, bare: bool) -> None:
+def _cell(cell: Any, node: Node, *, bare: bool, close: tuple[float, float] | None) -> None:
     tall = "tall" in node.classes
     cell.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.TOP if tall else WD_CELL_VERTICAL_ALIGNMENT.CENTER
-    size = BODY if bare else 10.5 if "small" in node.classes else 12
+    small = "small" in node.classes
+    size, leading = (BODY, LEADING) if bare else close or ((10.5, 16) if small else (12, 19))
     letters = HEI if node.tag == "th" else ""
     paragraphs = _paragraphs(node)
     for at, said in enumerate(paragraphs):
         paragraph = cell.paragraphs[0] if at == 0 else cell.add_paragraph()
-        paragraph.paragraph_format.line_spacing = Pt(LEADING if bare else 16 if size < 12 else 19)
+        paragraph.paragraph_format.line_spacing = Pt(leading)
         if node.tag == "th" and "left" not in node.classes:
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
         _align(paragraph, node)
