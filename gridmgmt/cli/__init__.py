@@ -17,6 +17,7 @@ COMMANDS = {
     "seasonal": ("gridmgmt.cli.seasonal", "seasonal"),
     "plan": ("gridmgmt.cli.plans", "plan"),
     "matters": ("gridmgmt.cli.matters", "matters"),
+    "index": ("gridmgmt.cli.index", "index"),
     "api": ("gridmgmt.cli.api", "api"),
     "backtest": ("gridmgmt.cli.backtest", "command"),
     "demo": ("gridmgmt.cli.demo", "demo"),

@@ -68,15 +68,17 @@ def db() -> None:
 
 
 def bring_up(engine: Engine) -> None:
-    """Bring a database to this version's schema, with the flows, working days and panels that it lacks."""
+    """Bring a database to this version's schema, with the flows, panels, days and indicators that it lacks."""
     from gridmgmt.incidents import holidays
     from gridmgmt.incidents.flows import stored as flows
     from gridmgmt.incidents.mediation import panels
+    from gridmgmt.index import trees
 
     migrations.up(engine)
     flows.install(engine)
     holidays.install(engine)
     panels.install(engine)
+    trees.install(engine)
 
 
 @db.command("up")

@@ -77,6 +77,8 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
         draw(engine)
         with steps.step("matters", "办理近六周的诉求"):
             handle(engine)
+        with steps.step("index", "计算平安指数，起草通报"):
+            score(engine, through)
         summary |= count_rows(engine)
         if as_json:
             click.echo(json.dumps(summary, ensure_ascii=False))
@@ -295,6 +297,30 @@ def handle(engine: Engine) -> None:
     mediation.seed(engine, ring)
     with suppress(NotEnoughDataError):
         suggest.learn(engine, settings().home / suggest.FILE)
+
+
+def score(engine: Engine, year: int) -> None:
+    """Score the last two years of the index, issue the bulletin of the last month but one, draft the last."""
+    from gridmgmt.index import sample, service
+    from gridmgmt.index.actor import Actor
+    from gridmgmt.index.bulletins import service as bulletins
+    from gridmgmt.index.periods import Period, months_before
+    from gridmgmt.index.talks import service as talks
+
+    months = [months_before(date(year, 12, 1), back) for back in range(23, -1, -1)]
+    with engine.connect() as connection:
+        query = "SELECT username FROM account WHERE role = 'command' ORDER BY username"
+        centre = Actor(str(connection.execute(text(query)).scalars().first()), Role.COMMAND)
+    sample.seed(engine, months)
+    service.build(engine, months, centre.username)
+    own = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
+    for month in months[-2:]:
+        talks.propose(own, centre, Period(month))
+        number = bulletins.draft(own, centre, Period(month))
+        if month != months[-1]:
+            bulletins.approve(own, centre, number)
+            bulletins.issue(own, centre, number)
+    own.dispose()
 
 
 def print_logins(logins: list[tuple[Role, str, str]], port: int) -> None:

@@ -235,9 +235,23 @@ def _seasonal(engine: Engine, job: JobLine, bar: Told, result: Result) -> None:
     )
 
 
+def _index(engine: Engine, job: JobLine, bar: Told, result: Result) -> None:
+    from gridmgmt.index import service
+    from gridmgmt.index.periods import read_month
+
+    bar.doing("计算各项指标")
+    months = [read_month(month) for month in job.parameters["months"]]
+    built = service.build(engine, months, job.asked_by, progress=bar)
+    result.update(
+        found=f"已计算 {len(built.months)} 个月：测得 {built.measured} 个值，填报 {built.entered} 个，"
+        f"缺 {built.missing} 个"
+    )
+
+
 WORKS: dict[JobKind, Work] = {
     JobKind.IMPORT: _import,
     JobKind.HOTSPOTS: _hotspots,
     JobKind.CLUSTERS: _clusters,
     JobKind.SEASONAL: _seasonal,
+    JobKind.INDEX: _index,
 }

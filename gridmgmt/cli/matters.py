@@ -8,7 +8,7 @@ import click
 
 from gridmgmt.calendar import CHINA, china_today
 from gridmgmt.cli.database import ready
-from gridmgmt.cli.printing import new_table, print_json, print_table
+from gridmgmt.cli.printing import new_table, print_json, print_table, text_of
 from gridmgmt.config import settings
 from gridmgmt.errors import FileError
 from gridmgmt.incidents import holidays as table
@@ -68,7 +68,7 @@ def show_flow(code: str) -> None:
 @click.argument("file", type=File)
 def check_flow(file: Path) -> None:
     """Say whether a flow file may be loaded; exit code 2, with everything that is wrong, when not."""
-    flow = read(_text(file), file.name)
+    flow = read(text_of(file), file.name)
     click.echo(f"{flow.name}（{flow.code}）：{len(flow.steps)} 步，可以使用")
 
 
@@ -77,7 +77,7 @@ def check_flow(file: Path) -> None:
 def load_flow(file: Path) -> None:
     """Make a flow the one by which new matters of its code go; the others end as they began."""
     with ready() as engine:
-        code = stored.load(engine, getpass.getuser(), _text(file), file.name)
+        code = stored.load(engine, getpass.getuser(), text_of(file), file.name)
         with engine.connect() as connection:
             flow: Flow = stored.active(connection)[code]
     click.echo(f"{flow.name}（{code}）：新登记的诉求按此办理，已登记的按原流程办结")
@@ -112,7 +112,7 @@ def list_years(as_json_: bool) -> None:
 @click.argument("file", type=File)
 def load_year(file: Path) -> None:
     """Put the days of a file in the place of its year's: TOML as `holidays.toml`, or CSV (day,kind,name)."""
-    days = table.read(_text(file), file.name)
+    days = table.read(text_of(file), file.name)
     years = sorted({day.day.year for day in days})
     if len(years) != 1:
         raise FileError(file.name, "year", ", ".join(map(str, years)), "the days of one year")
@@ -120,12 +120,6 @@ def load_year(file: Path) -> None:
         table.replace_year(engine, getpass.getuser(), years[0], days)
     click.echo(f"{years[0]} 年：{len(days)} 天已更新；已经定下的办理期限不变")
 
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(file.name, "file", str(error), "text in UTF-8") from error
 
 
 @matters.command("tick")

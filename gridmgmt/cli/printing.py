@@ -1,4 +1,4 @@
-"""What several commands print or write the same way: JSON, tables, whole files."""
+"""What several commands print, read or write the same way: JSON, tables, whole files."""
 
 import json
 import os
@@ -52,3 +52,11 @@ def write_whole(path: Path, content: bytes) -> None:
         raise FileError(path, "out", why.strerror, "a path that can be written") from why
     finally:
         partial.unlink(missing_ok=True)
+
+
+def text_of(path: Path) -> str:
+    """Return what stands in a file of text; FileError when it is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as why:
+        raise FileError(path.name, "file", str(why), "text in UTF-8") from why

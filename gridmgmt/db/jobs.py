@@ -20,7 +20,7 @@ from gridmgmt.errors import ConflictError, InputError, NotFoundError
 
 JOB_NAMES = {
     JobKind.IMPORT: "导入", JobKind.HOTSPOTS: "热点分析", JobKind.CLUSTERS: "近期聚集",
-    JobKind.SEASONAL: "时令清单",
+    JobKind.SEASONAL: "时令清单", JobKind.INDEX: "平安指数",
 }  # fmt: skip
 STATUS_NAMES = {
     JobStatus.WAITING: "排队", JobStatus.RUNNING: "进行中", JobStatus.DONE: "完成",

@@ -118,6 +118,7 @@ class JobKind(StrEnum):
     HOTSPOTS = "hotspots"
     CLUSTERS = "clusters"
     SEASONAL = "seasonal"
+    INDEX = "index"
 
 
 class JobStatus(StrEnum):

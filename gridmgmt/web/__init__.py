@@ -59,6 +59,7 @@ from gridmgmt.web import (
 )
 from gridmgmt.web.areas import city_name
 from gridmgmt.web.databases import EXTENSION, open_databases
+from gridmgmt.web.index import MODULES as INDEX
 
 # A working day: who is away longer signs in again.
 SESSION_HOURS = 10
@@ -110,7 +111,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         files, login, overview, plan, seasonal, download, effects, grid, tasks, roster, changes, rights,
         visits, rounds, admin, audit, data, matters, intake, units, say, mediation, papers, figures,
         matter_admin, keys, interface, tiles, area_card, compare, wall, map_export, times, account, accounts,
-        oidc, jobs, codes, health, phone, language,
+        oidc, jobs, codes, health, phone, language, *INDEX,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     return app

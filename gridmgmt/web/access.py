@@ -55,12 +55,14 @@ MENUS = {
     Role.TOWN_OFFICER: (
         ("overview.office", "镇街总览"), ("matters.inbox", "诉求"), ("mediation.listed", "调解"),
         ("figures.home", "办理统计"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
+        ("index.home", "平安指数"),
         ("roster.homes", "住户"), ("changes.waiting", "变动"), ("visits.survey", "入户核对"),
         ("rounds.office", "微服务"), ("rights.files", "导出"),
     ),
     Role.COMMAND: (
         ("overview.command", "指挥中心"), ("matters.inbox", "诉求"), ("mediation.listed", "调解"),
         ("figures.home", "办理统计"), ("seasonal.calendar", "时令清单"), ("tasks.board", "任务"),
+        ("index.home", "平安指数"),
         ("rounds.command", "微服务"),
     ),
     Role.PLANNER: (
@@ -71,7 +73,9 @@ MENUS = {
         ("admin.home", "系统管理"), ("accounts.listed", "账号管理"), ("jobs.listed", "后台工作"),
         ("health.page", "健康"),
     ),
-    Role.DEPARTMENT: (("units.ledger", "民情台账"), ("figures.home", "办理统计")),
+    Role.DEPARTMENT: (
+        ("units.ledger", "民情台账"), ("figures.home", "办理统计"), ("index.home", "平安指数"),
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What departments fill in: the forms they get, the files they send back, and how values are entered."""

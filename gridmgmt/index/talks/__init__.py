@@ -1,0 +1,1 @@
+"""Talks (约谈) and listed supervision (挂牌督办): proposed by rules, called, answered, lifted."""
