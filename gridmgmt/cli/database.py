@@ -68,7 +68,7 @@ def db() -> None:
 
 
 def bring_up(engine: Engine) -> None:
-    """Bring a database to this version's schema, with the flows, panels, days and indicators that it lacks."""
+    """Bring a database to this version's schema, with the flows, days, panels and indicators it lacks."""
     from gridmgmt.incidents import holidays
     from gridmgmt.incidents.flows import stored as flows
     from gridmgmt.incidents.mediation import panels

@@ -301,17 +301,18 @@ def handle(engine: Engine) -> None:
 
 def score(engine: Engine, year: int) -> None:
     """Score the last two years of the index, issue the bulletin of the last month but one, draft the last."""
-    from gridmgmt.index import sample, service
+    from gridmgmt.index import service
     from gridmgmt.index.actor import Actor
     from gridmgmt.index.bulletins import service as bulletins
     from gridmgmt.index.periods import Period, months_before
+    from gridmgmt.index.sample import seed
     from gridmgmt.index.talks import service as talks
 
     months = [months_before(date(year, 12, 1), back) for back in range(23, -1, -1)]
     with engine.connect() as connection:
         query = "SELECT username FROM account WHERE role = 'command' ORDER BY username"
         centre = Actor(str(connection.execute(text(query)).scalars().first()), Role.COMMAND)
-    sample.seed(engine, months)
+    seed(engine, months)
     service.build(engine, months, centre.username)
     own = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
     for month in months[-2:]:

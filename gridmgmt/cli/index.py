@@ -20,12 +20,19 @@ from gridmgmt.db.engine import READER
 from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.importing import progress
-from gridmgmt.index import robust, service, spans, stored, trees
+from gridmgmt.index import service, spans, stored, trees
 from gridmgmt.index.actor import Actor
-from gridmgmt.index.periods import SPAN_NAMES, Period, Span, months_before, of_month, read_month, write_month
+from gridmgmt.index.bulletins import service as bulletins
+from gridmgmt.index.bulletins import stored as issued
+from gridmgmt.index.bulletins.service import FORMS
+from gridmgmt.index.entries import importer, template
+from gridmgmt.index.entries.service import counts
+from gridmgmt.index.models import BulletinStatus
+from gridmgmt.index.periods import Span, months_before, of_month, read_month, write_month
 from gridmgmt.index.reading import read
 from gridmgmt.index.scoring import Change
 from gridmgmt.index.spans import SpanBoard
+from gridmgmt.index.talks import service as talking
 from gridmgmt.index.tree import LEVEL_NAMES, Indicator, Level, Node
 
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -93,10 +100,7 @@ def _range(first: date, last: date) -> list[date]:
 def show(month: date | None, level: str, span: str, of_tree: bool, as_json: bool) -> None:
     """Print the scores of a month or longer period with what moved them, or the tree."""
     with ready(READER) as engine, engine.connect() as connection:
-        if of_tree:
-            found = _tree(connection, month)
-        else:
-            found = _scores(connection, month, Level(level), Span(span))
+        found = _tree(connection, month) if of_tree else _scores(connection, month, level, span)
     if as_json:
         print_json(found)
     elif of_tree:
@@ -154,14 +158,14 @@ def _rows(table: Table, parts: Sequence[dict[str, Any]], depth: int = 0) -> None
         _rows(table, part.get("parts", ()), depth + 1)
 
 
-def _scores(connection: Connection, month: date | None, level: Level, span: Span) -> dict[str, Any]:
-    period = of_month(month or _newest(connection), span)
+def _scores(connection: Connection, month: date | None, level: str, span: str) -> dict[str, Any]:
+    period = of_month(month or _newest(connection), Span(span))
     before = period.before
-    boards = stored.boards(connection, [*before.months, *period.months], level)
+    boards = stored.boards(connection, [*before.months, *period.months], Level(level))
     now, then = spans.over(boards, period), spans.over(boards, before)
     moved = spans.change(then, now) if then.boards and now.boards else None
     return {
-        "period": period.name, "level": level.value, "complete": now.complete,
+        "period": period.name, "level": level, "complete": now.complete,
         "issued": all(each.issued_at for each in now.boards),
         "units": [_unit(now, moved, n) for n in np.argsort(-now.total, kind="stable").tolist()],
     }  # fmt: skip
@@ -255,3 +259,71 @@ def load_tree(file: Path, first: date) -> None:
     with ready() as engine:
         number = trees.load(engine, getpass.getuser(), text_of(file), file.name, first)
     click.echo(f"第 {number} 版，自 {write_month(first)} 起使用；已计算而未发布的月份请重新计算")
+
+
+# --- what departments send in
+
+
+@index.command("template")
+@click.option("--month", type=MONTH, required=True)
+@click.option("--department", required=True, help="The name of the department.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The XLSX file to write.")
+def template_(month: date, department: str, out: Path) -> None:
+    """Write the form that a department fills in for a month."""
+    with ready(READER) as engine, engine.connect() as connection:
+        write_whole(out, template.book(connection, month, department))
+    click.echo(f"{out}：{department} {write_month(month)} 填报表")
+
+
+@index.command("enter")
+@click.argument("files", type=File, nargs=-1, required=True)
+@click.option("--month", type=MONTH, help="The month that the files must be of.")
+@click.option("--dry-run", is_flag=True, help="Look, and enter nothing.")
+def enter(files: tuple[Path, ...], month: date | None, dry_run: bool) -> None:
+    """Enter filled-in forms, or long CSV files; one with anything wrong is refused whole."""
+    with ready() as engine:
+        for path in files:
+            sent = importer.read(path.name, path.read_bytes())
+            found = counts(importer.load(engine, _centre(), sent, month, dry_run=dry_run).steps)
+            trial = "试读，没有入库：" if dry_run else ""
+            click.echo(
+                f"{path.name}：{trial}新增 {found.new}，更新 {found.updated}，未变 {found.unchanged}，"
+                f"清除 {found.cleared}"
+            )
+
+
+def _centre() -> Actor:
+    return Actor(getpass.getuser(), Role.COMMAND)
+
+
+# --- talks and bulletins
+
+
+@index.command("talks")
+@click.option("--month", type=MONTH, required=True, help="A month of the period.")
+@click.option("--span", type=SPAN, default=Span.MONTH.value, show_default=True)
+def talks(month: date, span: str) -> None:
+    """Propose the talks and supervisions that a period calls for; doing it again changes nothing."""
+    period = of_month(month, Span(span))
+    with ready() as engine:
+        found = talking.propose(engine, _centre(), period)
+    click.echo(f"{period.name}：提出 {found.made} 项，更新 {found.updated} 项，撤回 {found.withdrawn} 项")
+
+
+@index.command("bulletin")
+@click.option("--month", type=MONTH, required=True, help="A month of the period.")
+@click.option("--span", type=SPAN, default=Span.MONTH.value, show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMS), default="docx", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: its own name, in this folder.")
+def bulletin(month: date, span: str, form: str, out: Path | None) -> None:
+    """Write the bulletin of a period: the issued file, or a draft of what stands now."""
+    period = of_month(month, Span(span))
+    with ready() as engine:
+        with engine.connect() as connection:
+            found = next((each for each in issued.bulletins(connection) if each.period == period), None)
+        drafted = found is None or found.status is BulletinStatus.DRAFT
+        number = bulletins.draft(engine, _centre(), period) if drafted or not found else found.id
+        name, data = bulletins.file(engine, _centre(), number, form)
+    path = out or Path(name)
+    write_whole(path, data)
+    click.echo(f"{path}{'（草稿）' if not found or found.status is not BulletinStatus.ISSUED else ''}")

@@ -121,7 +121,6 @@ def load_year(file: Path) -> None:
     click.echo(f"{years[0]} 年：{len(days)} 天已更新；已经定下的办理期限不变")
 
 
-
 @matters.command("tick")
 @click.option("--json", "as_json_", is_flag=True)
 def tick(as_json_: bool) -> None:
