@@ -107,6 +107,7 @@ PAGES: tuple[Page, ...] = (
         "office-matters": "/matters",
         "office-matter": "/matters/{town_case}",
         "office-matter-new": "/matters/new",
+        "office-index": "/index",
     }),
     *_of(CENTRE, (DESK, WALL), {"command": "/command"}),
     *_of(CENTRE, (WALL,), {"wall": "/command/wall"}),
@@ -145,6 +146,23 @@ PAGES: tuple[Page, ...] = (
         "command-mediation": "/mediation",
         "command-meetings": "/meetings",
     }),
+    *_of(CENTRE, BOTH, {
+        "index": "/index",
+        "index-unit": "/index/units/{index_town}",
+        "index-talk": "/index/talks/{talk}",
+        "index-bulletin": "/index/bulletins/{bulletin}",
+    }),
+    *_of(CENTRE, (DESK,), {
+        "index-departments": "/index?level=department",
+        "index-quarter": "/index?span=quarter",
+        "index-indicator": "/index/indicators/3.1.1",
+        "index-compare": "/index/compare",
+        "index-what-if": "/index/what-if?w1=40",
+        "index-tree": "/index/tree",
+        "index-talks": "/index/talks",
+        "index-bulletins": "/index/bulletins",
+        "index-entry": "/index/entry",
+    }),
     *_of(PLANNER, (DESK,), {
         "plan": "/plan", "plan-draw": "/plan/{plan}", "plan-compare": "/plan/{plan}/compare",
         "planner-command": "/command",
@@ -173,11 +191,17 @@ PAGES: tuple[Page, ...] = (
         "admin-papers": "/admin/papers",
     }),
     *_of(UNIT, BOTH, {"unit": "/unit?tab=asked", "unit-doing": "/unit?tab=doing"}),
-    *_of(UNIT, (DESK,), {"unit-matter": "/matters/{unit_case}", "unit-figures": "/figures"}),
+    *_of(UNIT, (DESK,), {
+        "unit-matter": "/matters/{unit_case}", "unit-figures": "/figures", "unit-index": "/index?level=department",
+        "unit-entry": "/index/entry",
+    }),
 )  # fmt: skip
 
 # One value each of the city at hand. `:grid`, `:town` and `:unit` are those of the accounts that look.
 SAMPLES: dict[str, str] = {
+    "index_town": "SELECT code FROM division WHERE level = 'town' ORDER BY code LIMIT 1",
+    "talk": "SELECT id FROM index_talk ORDER BY month DESC, id LIMIT 1",
+    "bulletin": "SELECT id FROM bulletin ORDER BY month DESC LIMIT 1",
     "grid": "SELECT CAST(:grid AS text)",
     "village": "SELECT left(:grid, 12)",
     "category": "SELECT category FROM incident GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1",

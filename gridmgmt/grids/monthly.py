@@ -37,6 +37,11 @@ SELECT left(g.code15, 9) AS town, count(*) FILTER (WHERE h.households BETWEEN :l
 FROM grid g LEFT JOIN grid_households h ON h.grid_id = g.id
 WHERE g.kind = 'base' AND g.valid_to IS NULL GROUP BY 1
 """
+_STANDING = f"""
+{_STOOD}
+SELECT g.code15 AS grid, m.month
+FROM m JOIN grid g ON g.kind = 'base' AND g.valid_from <= m.day AND (g.valid_to IS NULL OR g.valid_to > m.day)
+"""
 _VILLAGES = """
 SELECT parent AS town, count(*) AS total FROM division WHERE level = 'village' GROUP BY 1
 """
@@ -54,6 +59,12 @@ def monthly(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
         yield "workers.schooled", row.town, row.month, row.schooled
     for row in connection.execute(text(_VILLAGES)):
         yield from (("villages.total", row.town, month, row.total) for month in months)
+
+
+def standing(connection: Connection, months: Sequence[date]) -> set[tuple[str, date]]:
+    """Return the base grids with the months on whose last day they stood."""
+    rows = connection.execute(text(_STANDING), {"months": list(months)})
+    return {(row.grid, row.month) for row in rows}
 
 
 def in_band(connection: Connection, low: int, high: int) -> Iterator[tuple[str, float]]:

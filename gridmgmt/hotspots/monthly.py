@@ -13,7 +13,7 @@ Row = tuple[str, str, date, float]
 _HOT = """
 WITH m AS (
     SELECT month, (SELECT r.id FROM analysis_run r
-        WHERE r.kind = 'hotspots' AND r.parameters->>'level' = 'grid'
+        WHERE r.kind = 'hotspots' AND r.parameters->>'level' = 'grid' AND r.parameters->>'category' IS NULL
             AND (r.parameters->>'to')::date < month + interval '1 month'
             AND (r.parameters->>'to')::date >= month - interval '12 months'
             AND (r.parameters->>'from')::date > (r.parameters->>'to')::date - 400

@@ -31,7 +31,7 @@ WITH seen AS (
 SELECT s.town, m.month, sum(s.homes) AS homes,
     coalesce(sum(s.homes) FILTER (WHERE s.verified_on > m.day), 0) AS unknown,
     coalesce(sum(s.homes) FILTER (WHERE s.verified_on BETWEEN m.day - 364 AND m.day), 0) AS fresh
-FROM m CROSS JOIN seen s GROUP BY 1, 2
+FROM m CROSS JOIN seen s GROUP BY GROUPING SETS ((s.town, m.month), (m.month))
 """
 _VISITS = f"""
 SELECT left(g.code15, 9) AS town, {_MONTH.format("v.visited_at")} AS month, count(*) AS made,
@@ -62,7 +62,7 @@ _CHANGES = f"""
 SELECT left(g.code15, 9) AS town, {_MONTH.format("r.decided_at")} AS month, count(*) AS decided,
     count(*) FILTER (WHERE r.decided_at <= r.made_at + interval '7 days') AS in_time
 FROM roster_change r JOIN household h ON h.id = r.household_id JOIN grid g ON g.id = h.grid_id
-WHERE r.decided_at IS NOT NULL GROUP BY 1, 2
+WHERE r.status IN ('approved', 'refused') GROUP BY 1, 2
 """
 _EVENTS = {
     _VISITS: ("visits", ("made", "met")), _STOPS: ("stops", ("due", "done")),
@@ -78,8 +78,7 @@ JOIN grid g ON g.id = b.grid_id WHERE g.kind = 'base'
 def monthly(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
     """Give the counts of every town; `connection` is the owner's. Events are of every month there is.
 
-    Households and buildings are those of today. How many homes had been seen in the year before a month's
-    end is left out where more than one in twenty was seen again since.
+    Households and buildings are those of today.
     """
     for row in connection.execute(text(_HOUSEHOLDS)):
         yield from (("households.total", row.town, month, float(row.households)) for month in months)
@@ -87,13 +86,20 @@ def monthly(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
         for month in months:
             yield "buildings.total", row.town, month, row.buildings
             yield "buildings.placed", row.town, month, row.placed
+    for query, (group, names) in _EVENTS.items():
+        for row in connection.execute(text(query)):
+            yield from ((f"{group}.{name}", row.town, row.month, float(getattr(row, name))) for name in names)
+
+
+def seen(connection: Connection, months: Sequence[date]) -> Iterator[tuple[str, str | None, date, float]]:
+    """Give how many homes had been seen in the year before each month's end, of towns and (None) of all.
+
+    Those that were seen again since are left out, and a month after which more than one in twenty was.
+    """
     for row in connection.execute(text(_SEEN), {"months": list(months)}):
         if float(row.unknown) <= MOST_UNKNOWN * float(row.homes):
             yield "dwellings.known", row.town, row.month, float(row.homes - row.unknown)
             yield "dwellings.fresh", row.town, row.month, float(row.fresh)
-    for query, (group, names) in _EVENTS.items():
-        for row in connection.execute(text(query)):
-            yield from ((f"{group}.{name}", row.town, row.month, float(getattr(row, name))) for name in names)
 
 
 def care(connection: Connection, months: Collection[date]) -> Iterator[Row]:

@@ -11,6 +11,10 @@ from gridmgmt.db.models import Role
 from gridmgmt.errors import NotAllowedError
 
 
+# Matches no area of the city.
+NOWHERE = "-"
+
+
 @dataclass(frozen=True)
 class Actor:
     """Account, role, area ('' for the city, a town's 9 digits), and a department's name."""
@@ -33,6 +37,10 @@ class Actor:
 
 @contextmanager
 def on_index(engine: Engine, actor: Actor) -> Iterator[Connection]:
-    """Give a transaction with this person's rights; `engine` is of the role `gridmgmt_writer`."""
-    with acting(engine, actor.username, actor.area, actor.unit) as connection:
+    """Give a transaction with this person's rights; `engine` is of the role `gridmgmt_writer`.
+
+    The whole city is the centre's alone: an account that lacks its area or its department has nothing.
+    """
+    area = "" if actor.role is Role.COMMAND else actor.area or NOWHERE
+    with acting(engine, actor.username, area, actor.unit) as connection:
         yield connection

@@ -4,7 +4,7 @@ A tree names them (`[measured] part = "matters.on_time", of = "matters.due"`), s
 no code. Each room counts its own; the city's number is the sum of its towns'.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -50,9 +50,9 @@ NAMES: dict[str, Fact] = (
     _facts(
         "matters", ANY,
         ("received", "受理诉求", "本月登记的诉求；部门按类别的对口部门计"),
-        ("due", "到期诉求", "办理期限在本月的诉求"),
+        ("due", "到期诉求", "办理期限在本月的诉求；办结时间不详的不算"),
         ("on_time", "按期办结", "到期诉求中，在期限前办结的"),
-        ("closed", "办结诉求", "本月办结的诉求"),
+        ("closed", "办结诉求", "本月办结的诉求；重新办理的，以最后一次办结为准"),
         ("closed_week", "七日内办结", "本月办结的诉求中，登记后七天以内办结的"),
         ("asked", "表态诉求", "本月办结的诉求中，居民对办理表了态的"),
         ("satisfied", "满意诉求", "其中评价基本满意以上的"),
@@ -60,7 +60,7 @@ NAMES: dict[str, Fact] = (
         ("open", "在办诉求", f"没有办结的诉求，{_END}；办结时间不详的不算"),
         ("overdue", "超期在办", f"在办诉求中已过期限的，{_END}"),
         ("placed", "有位置的诉求", "本月登记、知道地点的诉求"),
-        ("repeated", "重复反映", "有位置的诉求中，同类、50 米、14 天内反映过的"),
+        ("repeated", "重复反映", "有位置的诉求中，同类、50 米、14 天内反映过的，按登记先后"),
         ("by_round", "网格排查诉求", "本月登记、由网格排查发现的诉求"),
         ("by_hotline", "热线诉求", "本月登记、由 12345 热线转来的诉求"),
         ("level_known", "知道层级的办结", "本月办结、知道在哪一级办结的诉求"),
@@ -72,8 +72,8 @@ NAMES: dict[str, Fact] = (
         "cases", ANY,
         ("closed", "本系统办结", f"本月办结、在本系统办理的诉求，{_HERE}；部门按牵头部门计"),
         ("reopened", "重办", "其中重新办理过的"),
-        ("supervised", "被督办", "其中被督办过的"),
-        ("returns", "回访见效", "其中回访到本人的"),
+        ("supervised", "被督办", "其中被督办过的，自动督办也算"),
+        ("returns", "回访见效", "其中回访到本人的，月末以后的回访也算"),
     )
     | _facts(
         "hands", ANY,
@@ -118,7 +118,7 @@ NAMES: dict[str, Fact] = (
         ("total", "基础网格", "月末的基础网格"),
         ("with_chief", "有网格长的网格", "其中有网格长的"),
         ("in_band", "规模适度的网格", f"其中 {LOW} 到 {HIGH} 户的；{_NOW}"),
-        ("active", "活跃网格", "本月有网格排查或入户走访的网格"),
+        ("active", "活跃网格", "其中本月有网格排查或入户走访的"),
     )
     | _facts(
         "workers", PLACES,
@@ -161,6 +161,11 @@ NAMES: dict[str, Fact] = (
 )  # fmt: skip
 
 
+def passes(fact: str) -> bool:
+    """Say whether a fact can no more be measured some time after its month."""
+    return fact in PASSING
+
+
 def is_narrowed(fact: str) -> bool:
     """Say whether a fact can be narrowed to categories of matters."""
     return fact.startswith("matters.")
@@ -169,22 +174,18 @@ def is_narrowed(fact: str) -> bool:
 # Of these a unit without a number has none, not zero.
 SPARSE = frozenset(
     ("hot.grids", "hot.hot_grids", "hot.matters", "hot.hot_matters", "dwellings.known", "dwellings.fresh",
-     "season.expected", "season.observed", "grids.in_band", "mediators.active", "care.total", "care.visited")
+     "season.expected", "season.observed")
 )  # fmt: skip
+# Of these only the present is known: of a month that is past, what was measured in time stands.
+NOW = frozenset(("grids.in_band", "mediators.active", "care.total", "care.visited"))
+PASSING = NOW | {"dwellings.known", "dwellings.fresh"}
 # Of these nothing is known before the city first wrote one down here; afterwards a month without is zero.
 EVENTS = frozenset(
-    (
-        "cases",
-        "hands",
-        "mediations",
-        "deliberations",
-        "meetings",
-        "service_days",
-        "visits",
-        "stops",
-        "changes",
-    )
-)
+    ("matters", "cases", "hands", "mediations", "deliberations", "meetings", "service_days", "visits",
+     "stops", "changes")
+)  # fmt: skip
+# What is counted by events of another group.
+BY_EVENTS = {"care.visited": "visits", "grids.active": "matters"}
 Row = tuple[str, Level, str, date, float]
 
 
@@ -197,21 +198,21 @@ class Facts:
     below: dict[str, frozenset[str]]
     others: dict[tuple[str, Level], dict[tuple[str, date], float]] = field(default_factory=dict)
     since: dict[str, date] = field(default_factory=dict)
+    now: frozenset[date] = frozenset()
 
     def of(
         self, fact: str, level: Level, unit: str, month: date, categories: tuple[str, ...] = ()
     ) -> float | None:
         """Return a number of a unit in a month, None where it is not known."""
         place = "" if level is Level.CITY else unit
+        group = BY_EVENTS.get(fact, fact.split(".")[0])
+        if group in EVENTS and month < self.since.get(group, date.max):
+            return None
         if is_narrowed(fact):
             return self._matters(self.matters[fact, level], place, month, categories)
         found = self.others.get((fact, level), {}).get((place, month))
-        if found is not None or fact in SPARSE:
-            return found
-        group = fact.split(".")[0]
-        if group in EVENTS and month < self.since.get(group, date.max):
-            return None
-        return 0.0
+        unknown = fact in SPARSE or (fact in NOW and month not in self.now)
+        return found if found is not None or unknown else 0.0
 
     def _matters(self, counts: Counts, unit: str, month: date, categories: tuple[str, ...]) -> float | None:
         place = (month.year - self.first.year) * 12 + month.month - self.first.month
@@ -223,13 +224,13 @@ class Facts:
         wanted = frozenset[str]().union(*(self.below.get(name, ()) for name in categories))
         return float(numbers[[n for n, code in enumerate(counts.categories) if code in wanted]].sum())
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Add numbers of towns and departments, and those of towns to the city's."""
+    def add(self, rows: Iterable[Row], *, summed: bool = True) -> None:
+        """Add numbers of towns and departments, and those of towns to the city's unless it has its own."""
         for fact, level, unit, month, number in rows:
             group = fact.split(".")[0]
             self.since[group] = min(month, self.since.get(group, month))
             self._sum(fact, level, unit, month, number)
-            if level is Level.TOWN:
+            if level is Level.TOWN and summed:
                 self._sum(fact, Level.CITY, "", month, number)
 
     def _sum(self, fact: str, level: Level, unit: str, month: date, number: float) -> None:
@@ -242,6 +243,8 @@ def gather(connection: Connection, first: date, last: date, today: date) -> Fact
     count = (last.year - first.year) * 12 + last.month - first.month
     months = [months_before(last, back) for back in range(count, -1, -1)]
     facts = Facts(first, _matters(connection, first, last), _categories(connection))
+    facts.now = frozenset(month for month in months if _is_now(month, today))
+    facts.since["matters"] = told.first_month(connection) or date.max
     facts.add(_of_towns(grids.monthly(connection, months)))
     facts.add(_of_towns(hotspots.monthly(connection, months)))
     facts.add(_of_towns(households.monthly(connection, months)))
@@ -249,8 +252,9 @@ def gather(connection: Connection, first: date, last: date, today: date) -> Fact
     facts.add(_of_both(handling.monthly(connection)))
     facts.add(_of_both(seasonal.monthly(connection, months)))
     facts.add(_seasons(connection, facts, months))
-    facts.add(_active(connection, first, last))
-    facts.add(_now(connection, [month for month in months if _is_now(month, today)]))
+    facts.add(_seen(connection, months), summed=False)
+    facts.add(_active(connection, months))
+    facts.add(_now(connection, facts.now))
     return facts
 
 
@@ -298,14 +302,18 @@ def _at(counts: Counts, unit: str, category: str, month: date, first: date) -> i
     return int(counts.numbers[counts.units.index(unit), counts.categories.index(category), place])
 
 
-def _active(connection: Connection, first: date, last: date) -> Iterator[Row]:
-    found = told.round_grids(connection, first, last) | households.visited_grids(connection)
-    for grid, month in found:
-        if first <= month <= last:
-            yield "grids.active", Level.TOWN, grid[: DIGITS["town"]], month, 1
+def _seen(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
+    for fact, town, month, number in households.seen(connection, months):
+        yield fact, Level.TOWN if town else Level.CITY, town or "", month, number
 
 
-def _now(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
+def _active(connection: Connection, months: Sequence[date]) -> Iterator[Row]:
+    found = told.round_grids(connection, months[0], months[-1]) | households.visited_grids(connection)
+    for grid, month in found & grids.standing(connection, months):
+        yield "grids.active", Level.TOWN, grid[: DIGITS["town"]], month, 1
+
+
+def _now(connection: Connection, months: Collection[date]) -> Iterator[Row]:
     """Give what only its present state is known of."""
     if not months:
         return

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from gridmgmt.db.models import Role
+from gridmgmt.errors import NotEnoughDataError
 from gridmgmt.index.actor import Actor, on_index
 from gridmgmt.index.entries import importer, template
 from gridmgmt.index.entries.service import Asked, Cell, Counts, Step, add_entry, compare, counts, enter
@@ -57,6 +58,8 @@ class Truth:
 def truth(asked: Asked) -> Truth:
     """Return what is planted in a city's values, under the tree and units of the last month."""
     towns = [unit.code for unit in asked.units[Level.TOWN]]
+    if not towns:
+        raise NotEnoughDataError("towns", 0, "at least one")
     entered = [each for each in asked.tree.indicators if each.department and Level.TOWN in each.levels]
     falls = max(entered, key=lambda each: (each.scale is Scale.TARGET, weight(asked.tree, each.code)))
     low = tuple(each.code for each in entered if each is not falls)[::2]

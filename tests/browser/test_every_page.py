@@ -143,6 +143,7 @@ def _fill(engine: Engine) -> dict[str, str]:
     demo.hand_out(engine, 2026)
     demo.visit(engine, 2025)
     demo.handle(engine)
+    demo.score(engine, 2025)
     writer = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
     planning.create(writer, planning.Actor("planner", Role.PLANNER), "东片调整")
     writer.dispose()
@@ -225,7 +226,8 @@ NO_PAGE = (
     "/matters/attachments/", "/papers/<kind>/", "/figures/figures.xlsx", "/figures/repeats",
     "/admin/flows/<code>.toml", "/admin/papers/<kind>.html", "/admin/health.json", "/admin/accounts/list.",
     "/admin/accounts/template.xlsx", "/admin/accounts/areas", "/admin/imports/<int:number>/",
-    "/jobs/<int:number>/",
+    "/jobs/<int:number>/", "/index/board.xlsx", "/index/tree/<int:number>.toml", "/index/entry/template.xlsx",
+    "/index/bulletins/<int:number>/",
     "/login/code",  # stands between the password and the second factor alone
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ ACTS = "move,hand,raise,lower,supervise,extend,suspend,resume,link,unlink,correc
 HAND_ACTS = "accept,refuse,answer,strike_off,return,withdraw"
 FORM = '<any("json", "xml"):form>'
 FORMS = '"csv", "geojson"'
+INDEX = {Role.TOWN_OFFICER, Role.COMMAND, Role.DEPARTMENT}
 # Written by hand, not derived from the code: a change of who may see what must be made twice.
 ALLOWED: dict[str, set[Role] | str] = {
     "/": EVERYONE,
@@ -56,6 +57,35 @@ ALLOWED: dict[str, set[Role] | str] = {
     "/admin/accounts/of/<username>/factor": {Role.ADMIN},
     "/admin/accounts/of/<username>/unlock": {Role.ADMIN},
     "/admin/accounts/of/<username>/subject": {Role.ADMIN},
+    "/index": INDEX,
+    "/index/board.xlsx": INDEX,
+    "/index/build": {Role.COMMAND},
+    "/index/bulletins": INDEX,
+    "POST /index/bulletins": {Role.COMMAND},
+    "/index/bulletins/<int:number>": INDEX,
+    '/index/bulletins/<int:number>/<any("scores-town", "mover", "map"):name>.png': INDEX,
+    "/index/bulletins/<int:number>/approve": {Role.COMMAND},
+    "/index/bulletins/<int:number>/back": {Role.COMMAND},
+    "/index/bulletins/<int:number>/file.<form>": INDEX,
+    "/index/bulletins/<int:number>/issue": {Role.COMMAND},
+    "/index/bulletins/<int:number>/remarks": {Role.COMMAND},
+    "/index/bulletins/<int:number>/renew": {Role.COMMAND},
+    "/index/compare": INDEX,
+    "/index/entry": {Role.COMMAND, Role.DEPARTMENT},
+    "/index/entry/enter": {Role.COMMAND, Role.DEPARTMENT},
+    "/index/entry/template.xlsx": {Role.COMMAND, Role.DEPARTMENT},
+    "/index/indicators/<code>": INDEX,
+    "/index/talks": INDEX,
+    "/index/talks/<int:number>": INDEX,
+    '/index/talks/<int:number>/<any("call", "drop", "give-back", "follow-up", "extend", "lift"):act>': {
+        Role.COMMAND
+    },
+    "/index/talks/<int:number>/answer": {Role.DEPARTMENT, Role.TOWN_OFFICER},
+    "/index/talks/find": {Role.COMMAND},
+    "/index/tree": INDEX,
+    "/index/tree/<int:number>.toml": {Role.COMMAND},
+    "/index/units/<code>": INDEX,
+    "/index/what-if": INDEX,
     "/healthz": "public",
     "/language": "public",
     "/language/words.json": "public",

@@ -1,13 +1,14 @@
 """Matters by month: numbers of towns and departments that an index divides one by another.
 
 Each number counts a cohort that is complete when its month is over, so that it does not change afterwards
-unless a matter itself is corrected. A department's matters are those of its categories.
+unless a matter itself does: is corrected, rated, or opened again. A department's matters are those of its
+categories.
 """
 
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from gridmgmt.incidents.figures.values import SATISFIED
-from gridmgmt.incidents.pool import FOLD_DAYS, problems
+from gridmgmt.incidents.pool import problems
 from gridmgmt.incidents.terms import Tier
 from gridmgmt.incidents.words import TIER_WORDS
 
@@ -35,11 +36,8 @@ COPY (SELECT coalesce(left(i.village, 9), '') AS town, i.category, coalesce(i.ch
     (i.status = 'closed' AND i.closed_at IS NULL)::integer AS lost,
     coalesce(i.satisfaction, 0) AS satisfaction,
     coalesce(ST_X(i.geom), 'nan') AS lon, coalesce(ST_Y(i.geom), 'nan') AS lat,
-    i.occurred_on - DATE '1970-01-01' AS day
-FROM incident i
-WHERE i.reported_at < %(end)s AND (i.reported_at >= %(early)s OR i.closed_at >= %(start)s
-    OR i.closed_at IS NULL OR i.due_at >= %(start)s)
-ORDER BY i.occurred_on, i.reported_at, i.id) TO STDOUT (FORMAT csv, HEADER)
+    (i.reported_at AT TIME ZONE 'Asia/Shanghai')::date - DATE '1970-01-01' AS day
+FROM incident i WHERE i.reported_at < %(end)s ORDER BY i.reported_at, i.id) TO STDOUT (FORMAT csv, HEADER)
 """.format(
     **{
         name: f"coalesce(date_part('year', i.{name}_at AT TIME ZONE 'Asia/Shanghai') * 12"
@@ -66,9 +64,10 @@ class Counts:
 def monthly(connection: Connection, first: date, last: date) -> Iterator[Counts]:
     """Give the numbers of matters of every month from `first` to `last`, both first days.
 
-    `connection` is the owner's. docs/methods/index.md lists what each number counts.
+    A matter repeats another when that was told before, so that what is told later changes nothing: problems
+    are folded by the day of the telling, from the first matter of all on. `connection` is the owner's.
     """
-    table = _read(connection, first, last)
+    table = _read(connection, last)
     codes, category = _encoded(table, "category")
     towns, town = _encoded(table, "town")
     query = text("SELECT code, coalesce(department, '') AS department FROM category")
@@ -85,11 +84,16 @@ def monthly(connection: Connection, first: date, last: date) -> Iterator[Counts]
             yield Counts(fact, level, names, codes, count(unit, len(names), when, which))
 
 
-def _read(connection: Connection, first: date, last: date) -> pa.Table:
-    bound = {"start": first, "end": _after(last), "early": first - timedelta(days=FOLD_DAYS)}
+def first_month(connection: Connection) -> date | None:
+    """Return the month in which the first matter of all was reported, None without any."""
+    query = "SELECT date_trunc('month', min(reported_at) AT TIME ZONE 'Asia/Shanghai')::date FROM incident"
+    return connection.scalar(text(query))
+
+
+def _read(connection: Connection, last: date) -> pa.Table:
     cursor = connection.connection.cursor()
     buffer = io.BytesIO()
-    cursor.copy_expert(cursor.mogrify(_READ, bound).decode(), buffer)
+    cursor.copy_expert(cursor.mogrify(_READ, {"end": _after(last)}).decode(), buffer)
     texts = dict.fromkeys(("town", "category", "channel", "level"), pa.string())
     numbers = dict.fromkeys(
         ("reported", "due", "closed", "in_time", "in_week", "lost", "satisfaction", "day"), pa.int32()
@@ -114,7 +118,9 @@ class _Counted:
         self.months = last.year * 12 + last.month - self.start
         self.category = category
         self.table = table
-        self.reported, self.due, self.closed = (self._of(name) for name in ("reported", "due", "closed"))
+        self.reported = self._of("reported")
+        # What was over before anybody told of it counts from then on.
+        self.due, self.closed = (np.maximum(self._of(name), self.reported) for name in ("due", "closed"))
 
     def _of(self, name: str) -> Numbers:
         return np.asarray(self.table[name].to_numpy(), np.int64)
@@ -135,7 +141,7 @@ class _Counted:
         yield "matters.repeated", self.reported, placed & (leads != np.arange(len(leads)))
         yield "matters.by_round", self.reported, self._is("channel", ROUND)
         yield "matters.by_hotline", self.reported, self._is("channel", HOTLINE)
-        yield "matters.due", self.due, everything
+        yield "matters.due", self.due, self._of("lost") == 0
         yield "matters.on_time", self.due, self._of("in_time") == 1
         yield "matters.closed", self.closed, everything
         yield "matters.closed_week", self.closed, self._of("in_week") == 1
@@ -152,7 +158,7 @@ class _Counted:
         # When one was closed that has no time of closing is not known: it stands in none.
         ends = np.where(self._of("lost") == 1, -1, self.closed)
         yield "matters.open", self.reported, ends
-        yield "matters.overdue", np.maximum(self.due, self.reported), ends
+        yield "matters.overdue", self.due, ends
 
     def grid(self, unit: Numbers, units: int, months: Numbers, there: NDArray[np.bool_]) -> Numbers:
         """Return counts (units, categories, months) of the matters that count."""

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, text
 Row = tuple[str, str, str, date, float]
 
 _MONTH = "date_trunc('month', {} AT TIME ZONE 'Asia/Shanghai')::date"
-# A matter is its leading department's: the last one that had it in its hands.
+# A matter is its leading department's: the last one that had it in its hands. Closing ends a supervision, so
+# that only its steps tell of one.
 _CASES = f"""
 SELECT coalesce(left(c.village, 9), '') AS town, coalesce(h.unit, '') AS department,
     {_MONTH.format("i.closed_at")} AS month, count(*) AS closed,
     count(*) FILTER (WHERE c.reopened > 0) AS reopened,
-    count(*) FILTER (WHERE c.supervised_at IS NOT NULL) AS supervised,
+    count(*) FILTER (WHERE EXISTS (SELECT FROM incident_step s
+        WHERE s.case_id = c.id AND s.act IN ('supervise', 'escalate'))) AS supervised,
     count(*) FILTER (WHERE EXISTS (SELECT FROM incident_visit v
         WHERE v.case_id = c.id AND v.kind = 'return' AND v.reached)) AS returns
 FROM incident_case c JOIN incident i ON i.id = c.id LEFT JOIN LATERAL (

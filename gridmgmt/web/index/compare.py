@@ -44,13 +44,14 @@ def compare() -> Any:
     if found is None:
         return render_template("index_empty.html", here=here, centre=is_centre(), months=[])
     asked, board = found
-    order = np.argsort(-np.nan_to_num(board.scored.total, nan=-1), kind="stable").tolist()
-    a = _place(board, request.args.get("a", ""), order[0])
-    b = _place(board, request.args.get("b", ""), order[-1])
+    scored = [n for n in np.argsort(board.ranks, kind="stable").tolist() if board.ranks[n]] or [0]
+    a = _place(board, request.args.get("a", ""), scored[0])
+    b = _place(board, request.args.get("b", ""), scored[-1])
     one, other = board.scored.take([a]), board.scored.take([b])
     moved = scoring.change(other, one)
     ends = [(board.units[n].name, float(board.scored.total[n])) for n in (b, a)]
-    steps = drawing.waterfall(moved, 0, ends[0], ends[1], board.tree.by_code)
+    known = np.isfinite(moved.total[0])
+    steps = drawing.waterfall(moved, 0, ends[0], ends[1], board.tree.by_code) if known else []
     pairs = [
         (part, float(one.points[part.code][0]), float(other.points[part.code][0]))
         for part in board.tree.parts

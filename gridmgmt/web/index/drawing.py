@@ -60,7 +60,7 @@ def waterfall(
     rest = sum(points for points, _, _ in told[STEPS:])
     steps = [(points, code, name) for points, code, name in sorted(told[:STEPS], reverse=True)]
     steps += [(rest, "", f"其余 {len(told) - STEPS} 项")] if len(told) > STEPS else []
-    steps += [(weighed, "", "权重和缺项")] if abs(weighed) >= 0.005 else []
+    steps += [(weighed, "", "权重和缺项")] if abs(weighed) >= 1e-9 else []
     reached = [before[1]]
     for points, _, _ in steps:
         reached.append(reached[-1] + points)

@@ -136,17 +136,26 @@ def _told(board: Board, indicator: Indicator, value: Value, place: int) -> str:
     """Return in words where a value comes from, or what stands in for it."""
     filled = Filled(int(board.scored.filled[indicator.code][place]))
     if value.status is Status.MEASURED and indicator.measured:
-        part = facts.NAMES[indicator.measured.part].title
+        part = f"{facts.NAMES[indicator.measured.part].title} {figure(value.part)}"
         if indicator.measured.of is None:
-            return f"{part} {value.part:g}"
-        return f"{part} {value.part:g} ÷ {facts.NAMES[indicator.measured.of].title} {value.whole:g}"
+            return part
+        return f"{part} ÷ {facts.NAMES[indicator.measured.of].title} {figure(value.whole)}"
     if value.status is Status.ENTERED:
         return f"{indicator.department}填报"
     stands_in = FILLED_WORDS.get(filled, "")
     if filled is Filled.LAST and value.carried_from:
-        stands_in = f"沿用 {value.carried_from:%Y-%m} 的 {value.carried:g}"
+        stands_in = f"沿用 {value.carried_from:%Y-%m} 的 {figure(value.carried)}"
     whose = f"{indicator.department}没有填报" if indicator.department else "没有数据或太少"
     return f"{whose}；{stands_in}"
+
+
+def figure(number: float | None) -> str:
+    """Return a number as people write it, with two decimals at most; '' for none.
+
+    >>> figure(12345.0), figure(0.125), figure(100.0)
+    ('12,345', '0.12', '100')
+    """
+    return "" if number is None else f"{number:,.2f}".rstrip("0").rstrip(".")
 
 
 def _most_lost(tree: Branch) -> list[Branch]:
