@@ -172,13 +172,13 @@ def _scores(connection: Connection, month: date | None, level: str, span: str) -
 
 
 def _unit(now: SpanBoard, moved: Change | None, n: int) -> dict[str, Any]:
-    names = now.tree.by_code
+    names = now.by_code
     said: dict[str, Any] = {
         "code": now.units[n].code, "name": now.units[n].name, "rank": int(now.ranks[n]),
         "score": _number(now.total[n]), "change": None, "moved": [],
     }  # fmt: skip
     if moved and math.isfinite(moved.total[n]):
-        parts = [(float(each[n]), code) for code, each in moved.moved.items()]
+        parts = [(float(each[n]), code) for code, each in moved.moved.items() if code in names]
         told = sorted(parts, key=lambda part: -abs(part[0]))[:MOVED]
         said["change"] = _number(moved.total[n])
         said["moved"] = [

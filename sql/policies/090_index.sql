@@ -9,7 +9,7 @@ GRANT INSERT (indicator, unit, month, level, status, value, carried, carried_fro
     UPDATE (status, value, part, whole, carried, carried_from, entry_id, at, made_by) ON indicator_value
     TO gridmgmt_writer;
 GRANT INSERT (kind, level, unit, span, month, reason, evidence, made_by),
-    UPDATE (status, due_on, answer, version) ON index_talk TO gridmgmt_writer;
+    UPDATE (status, reason, evidence, due_on, answer, version) ON index_talk TO gridmgmt_writer;
 GRANT INSERT (talk_id, who, act, note) ON index_talk_step TO gridmgmt_writer;
 GRANT INSERT (span, month, data, remarks, made_by),
     UPDATE (status, number, remarks, data, made_at, made_by, approved_at, approved_by, issued_at, issued_by, docx, pdf),
@@ -52,7 +52,8 @@ BEGIN
         ('index_talk', format(mine, 'NOT IN (''proposed'', ''dropped'')'), centre || format(told, 'made_by'),
             format(mine, 'IN (''called'', ''returned'')'), format(mine, '= ''answered'''), NULL),
         ('index_talk_step', 'EXISTS (SELECT FROM index_talk t WHERE t.id = talk_id)',
-            'EXISTS (SELECT FROM index_talk t WHERE t.id = talk_id)' || format(told, 'who'), NULL, NULL, NULL),
+            'EXISTS (SELECT FROM index_talk t WHERE t.id = talk_id) AND (act = ''answered'' OR ' || centre || ')'
+            || format(told, 'who'), NULL, NULL, NULL),
         ('bulletin', 'status = ''issued'' OR ' || centre, centre || format(told, 'made_by'), centre, centre, centre)
     ) AS t (name, see, add, change, becomes, take) LOOP
         EXECUTE format('DROP POLICY IF EXISTS index_sees ON %I', rule.name);

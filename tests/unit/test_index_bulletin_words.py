@@ -156,7 +156,7 @@ def test_the_largest_rise_and_fall_name_the_indicators_that_made_them():
     assert "升幅最大的镇街是甲镇，上升2.00分。主要原因：按期办结率由85%升至93.2%，拉高1.50分。" in said
     assert (
         "降幅最大的镇街是乙镇，下降3.00分。主要原因：按期办结率由92.1%降至85.3%，拉低2.40分；"
-        "缺项引起的权重变化拉低0.60分。"
+        "缺项或指标体系调整引起的权重变化拉低0.60分。"
     ) in said
 
 

@@ -352,8 +352,9 @@ Spoil = Callable[[dict[str, Any], st.DataObject], str]
 def spoiled_weight(raw: dict[str, Any], data: st.DataObject) -> str:
     entry = pick(raw, data)
     entry["weight"] = round(entry["weight"] + data.draw(st.sampled_from((0.01, 0.0001))), 4)
-    place = entry["code"].rpartition(".")[0]
-    return f"{place}, weight" if place and entry["weight"] <= 1 else "weight"
+    if entry["weight"] > 1:
+        return f"{entry['code']}, weight"
+    return f"{parent(entry)}, weight" if parent(entry) else "weight"
 
 
 def spoiled_code(raw: dict[str, Any], data: st.DataObject) -> str:

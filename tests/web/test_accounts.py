@@ -192,7 +192,7 @@ def reached(app: Flask, client: FlaskClient, first: str, allowed: set[str]) -> l
         if rule.endpoint in allowed or access.declared(app, rule.endpoint) == access.PUBLIC:
             continue
         path = re.sub(r"<int:\w+>", "1", rule.rule)
-        path = re.sub(r'<any\("?(\w+).*?\):\w+>', r"\1", re.sub(r"<path:\w+>|<(?!int|any)\w+>", "x", path))
+        path = re.sub(r'<any\("?([\w-]+).*?\):\w+>', r"\1", re.sub(r"<path:\w+>|<(?!int|any)\w+>", "x", path))
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             answer = client.open(path, method=method)
             held = answer.status_code == 303 and answer.headers["Location"] == first

@@ -37,7 +37,7 @@ NOWHERE = "987654"
 def _filled(rule: str, number: str = NOWHERE, **values: str) -> str:
     """Return an address of a rule, with numbers that nobody has."""
     known = FILLED | values
-    path = re.sub(r'<any\("?(\w+).*?\):\w+>', r"\1", rule)
+    path = re.sub(r'<any\("?([\w-]+).*?\):\w+>', r"\1", rule)
     path = re.sub(r"<int:(\w+)>", lambda found: known.get(found[1], number), path)
     return re.sub(r"<((?:\w+:)?\w+)>", lambda found: known.get(found[1], "1"), path)
 
@@ -204,7 +204,7 @@ def test_no_name_in_an_address_leads_out_of_its_folder(app: Flask, as_role: AsRo
 
 
 def _filled_numbers(rule: str) -> str:
-    return re.sub(r"<int:\w+>", "1", re.sub(r'<any\("?(\w+).*?\):\w+>', r"\1", rule))
+    return re.sub(r"<int:\w+>", "1", re.sub(r'<any\("?([\w-]+).*?\):\w+>', r"\1", rule))
 
 
 # --- what every answer carries

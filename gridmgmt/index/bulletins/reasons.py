@@ -61,7 +61,7 @@ def _why(data: Facts, unit: Facts, *, up: bool) -> str:
     ]
     weighed = sign * unit["weighed"]
     if weighed >= say.LEAST and len(told) < REASONS:
-        told.append(f"缺项引起的权重变化{'拉高' if up else '拉低'}{weighed:.2f}分")
+        told.append(f"缺项或指标体系调整引起的权重变化{'拉高' if up else '拉低'}{weighed:.2f}分")
     return "；".join(told[:REASONS])
 
 

@@ -2,6 +2,7 @@
 # templates and index.css. Do NOT rewrite: look at them on a city, mend, polish, and write the tests.
 """The board of the index: every town or department with its score, its place and how firm that is."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +68,22 @@ def home() -> Any:
         if asked.level not in RANKED:
             raise InputError("level", asked.level.value, "town, department")
         seen, city = seen_of(connection, asked), seen_of(connection, asked, Level.CITY)
-        shares = _ranked(seen)
+        shares = shares_of(seen)
         rows = _rows(connection, asked, seen, shares)
     groups = _groups(rows, shares, request.args.get("by", ""))
     scores = {row.code: row.score for row in rows}
     return render_template(
         "index_home.html", here=here, asked=asked, seen=seen, all=city, groups=groups, rows=rows,
-        firsts=[(part.code, part.name) for part in seen.now.tree.parts], by=request.args.get("by", ""),
+        firsts=(firsts := [(part.code, part.name) for part in seen.now.tree.parts]),
+        by=request.args.get("by", ""), sorts={"change": "比上期", "missing": "缺值"} | dict(firsts),
         towns=drawing.towns(here, scores) if asked.level is Level.TOWN else [], box=drawing.MAP,
         spans=SPAN_NAMES, levels={level: LEVEL_NAMES[level] for level in RANKED}, centre=is_centre(),
         class_of=drawing.class_of, limits=drawing.CLASSES, write_month=write_month, months=_buildable(),
     )  # fmt: skip
 
 
-def _ranked(seen: Seen) -> RankShares:
+def shares_of(seen: Seen) -> RankShares:
+    """Return how firm the places of a period are."""
     key = tuple(id(board) for board in seen.now.boards)
     return _shares.get(key, lambda: (seen.now, robust.ranks(seen.now)))[1]
 
@@ -125,13 +128,20 @@ def _missing(seen: Seen, unit: str) -> int:
 def _groups(rows: list[Row], shares: RankShares, by: str) -> list[list[Row]]:
     """Return the rows in groups that cannot be told apart, or by the points of a first-level indicator."""
     if by:
-        if not rows or by not in dict(rows[0].firsts):
-            raise InputError("by", by, "the code of a first-level indicator")
-        return [sorted(rows, key=lambda row: -np.nan_to_num(dict(row.firsts)[by], nan=-1.0))]
+        return [sorted(rows, key=lambda row: (_worth(row, by), row.place or len(rows)))]
     named = {row.code: row for row in rows}
     groups = [[named[code] for code in group] for group in shares.groups()]
     unknown = [row for row in rows if not row.place]
     return [*groups, unknown] if unknown else groups
+
+
+def _worth(row: Row, by: str) -> float:
+    """Return by what a row is sorted, the least first; what is not known comes last."""
+    known = {"change": row.change, "missing": float(row.missing)} | dict(row.firsts)
+    if by not in known:
+        raise InputError("by", by, "change, missing, the code of a first-level indicator")
+    worth = known[by]
+    return math.inf if worth is None or math.isnan(worth) else -worth
 
 
 def _buildable() -> list[str]:

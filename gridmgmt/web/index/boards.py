@@ -16,8 +16,7 @@ from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.index import spans, stored
 from gridmgmt.index.periods import Period, Span, months_before, of_month, read_month, write_month
-from gridmgmt.index.scoring import Change
-from gridmgmt.index.spans import SpanBoard
+from gridmgmt.index.spans import SpanBoard, SpanChange
 from gridmgmt.index.stored import Board
 from gridmgmt.index.tree import Level
 from gridmgmt.web.kept import Kept
@@ -111,7 +110,7 @@ class Seen:
 
     now: SpanBoard
     then: SpanBoard
-    moved: Change | None
+    moved: SpanChange | None
 
 
 def seen_of(connection: Connection, asked: Chosen, level: Level | None = None) -> Seen:

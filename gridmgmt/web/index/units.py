@@ -1,32 +1,41 @@
 """One unit of the index, down to the last indicator, and one indicator over all units."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from flask import render_template
+from flask_login import current_user
 from sqlalchemy import Connection
 
 from gridmgmt.errors import NotFoundError
-from gridmgmt.index import facts, robust, season, stored
+from gridmgmt.index import facts, season, stored
 from gridmgmt.index.models import Status
 from gridmgmt.index.periods import months_before
-from gridmgmt.index.scoring import Filled, effective
+from gridmgmt.index.scoring import Filled, Floats, effective
 from gridmgmt.index.stored import Board, Value
 from gridmgmt.index.tree import LEVEL_NAMES, Better, Indicator, Level, Node, Scale
-from gridmgmt.web.access import allow
+from gridmgmt.web.access import MENUS, allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import reader
 from gridmgmt.web.index import drawing
-from gridmgmt.web.index.board import pages
-from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, seen_of
+from gridmgmt.web.index.board import pages, shares_of
+from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, is_centre, seen_of
 
 MOST_LOST = 10
 FILLED_WORDS = {
     Filled.LAST: "沿用以前月份", Filled.AVERAGE: "按其他单位平均", Filled.WORST: "按零分",
     Filled.SHARED: "权重由同组分担",
+}  # fmt: skip
+# Pages on which one can act on what a group of facts counts: the first that is in a person's menu.
+ACTS = {
+    **dict.fromkeys(("matters", "cases", "hands"), ("matters.inbox", "units.ledger")),
+    **dict.fromkeys(("mediations", "deliberations", "meetings", "mediators"), ("mediation.listed",)),
+    **dict.fromkeys(("stops", "visits", "care", "service_days"), ("rounds.office", "rounds.command")),
+    "hot": ("overview.command", "overview.office"), "season": ("tasks.board",),
+    "dwellings": ("visits.survey",), "households": ("roster.homes",), "changes": ("changes.waiting",),
 }  # fmt: skip
 
 
@@ -34,7 +43,8 @@ FILLED_WORDS = {
 class Branch:
     """A node or indicator of one unit: its points, its weight in the total, what it lost and moved.
 
-    `parts` are those below it; a leaf has the value instead, with how it came about in words.
+    `parts` are those below it; a leaf has the value instead, with how it came about in words, its points over
+    time, and the page (endpoint, name) where this person can act on it.
     """
 
     code: str
@@ -47,6 +57,8 @@ class Branch:
     indicator: Indicator | None = None
     value: Value | None = None
     told: str = ""
+    spark: drawing.Line | None = None
+    act: tuple[str, str] | None = None
 
 
 @pages.get("/units/<code>")
@@ -59,20 +71,30 @@ def unit(code: str) -> Any:
         asked = _asked(connection)
         seen = seen_of(connection, asked, level)
         place = seen.now.boards[-1].place(code)
-        shares = robust.ranks(seen.now) if level is not Level.CITY else None
-        line = _line(connection, asked, level, place)
+        past = boards(connection, asked.before, level, asked.seen)
+    shares = shares_of(seen) if level is not Level.CITY else None
+    line = _line(past, asked, place)
     moved = seen.moved if seen.moved and math.isfinite(seen.moved.total[place]) else None
-    steps = moved and drawing.waterfall(
-        moved, place, (seen.then.period.name, float(seen.now.total[place] - moved.total[place])),
-        (seen.now.period.name, float(seen.now.total[place])), seen.then.by_code | seen.now.by_code,
-    )  # fmt: skip
-    tree = _branch(seen.now.tree.root, seen, place)
+    steps = _steps(seen, place) if moved else []
+    tree = _branch(seen.now.tree.root, seen, place, past)
     return render_template(
         "index_unit.html", here=here, asked=asked, seen=seen, level=level, level_name=LEVEL_NAMES[level],
         unit=seen.now.units[place], place=place, shares=shares, steps=steps, moved=moved, tree=tree,
         lost=_most_lost(tree), chart=line.chart, season=line.season, count=len(seen.now.units),
         class_of=drawing.class_of, size=drawing.CHART,
     )  # fmt: skip
+
+
+def _steps(seen: Seen, place: int) -> list[drawing.Step]:
+    """Return the waterfall of a unit; nothing where the period has months that the one before lacks."""
+    moved, now, then = seen.moved, seen.now, seen.then.period
+    known = sum(math.isfinite(board.scored.total[place]) for board in now.boards)
+    if moved is None or moved.pairs[place] < known:
+        return []
+    end = float(now.total[place])
+    name = then.name if now.complete else f"{then.name}的同样月份"
+    ends = ((name, end - float(moved.total[place])), (now.period.name, end))
+    return drawing.waterfall(moved, place, *ends, seen.then.by_code | now.by_code)
 
 
 def _asked(connection: Connection) -> Chosen:
@@ -92,7 +114,7 @@ def _level(connection: Connection, code: str) -> Level:
 # --- the tree of a unit
 
 
-def _branch(node: Node | Indicator, seen: Seen, place: int) -> Branch:
+def _branch(node: Node | Indicator, seen: Seen, place: int, past: Sequence[Board]) -> Branch:
     board = seen.now.boards[-1]
     weight = float(effective(board.scored, node.code)[place])
     points = float(seen.now.points[node.code][place])
@@ -101,23 +123,30 @@ def _branch(node: Node | Indicator, seen: Seen, place: int) -> Branch:
         moved = _at(seen.moved.moved if seen.moved else {}, node.code, place)
         lost = _at(seen.now.lost, node.code, place) or 0.0
         return Branch(
-            node.code,
-            node.name,
-            weight,
-            points,
-            lost,
-            moved,
-            (),
-            node,
-            value,
-            _told(board, node, value, place),
-        )
-    parts = tuple(_branch(part, seen, place) for part in node.parts if _is_asked(part, board.level))
+            node.code, node.name, weight, points, lost, moved, (), node, value,
+            _told(board, node, value, place), drawing.spark(_points(past, node.code)[:, place].tolist()),
+            _act(node, board.units[place].code),
+        )  # fmt: skip
+    parts = tuple(_branch(part, seen, place, past) for part in node.parts if _is_asked(part, board.level))
     known = [part.moved for part in parts if part.moved is not None]
     return Branch(
         node.code, node.name, weight, points, sum(part.lost for part in parts),
         sum(known) if known else None, parts,
     )  # fmt: skip
+
+
+def _points(past: Sequence[Board], code: str) -> Floats:
+    """Return the points (months, units) of an indicator; NaN where a month's tree does not have it."""
+    return np.array([board.scored.points.get(code, board.scored.total * math.nan) for board in past])
+
+
+def _act(indicator: Indicator, unit: str) -> tuple[str, str] | None:
+    """Return where this person can act on an indicator of a unit, None where nowhere."""
+    who = current_user.who
+    if indicator.measured is None or not (is_centre() or unit == (who.unit or (who.area or "")[:9])):
+        return None
+    menu, group = dict(MENUS[who.role]), indicator.measured.part.split(".")[0]
+    return next(((each, menu[each]) for each in ACTS.get(group, ()) if each in menu), None)
 
 
 def _is_asked(part: Node | Indicator, level: Level) -> bool:
@@ -174,11 +203,12 @@ class Scores:
     season: season.Season
 
 
-def _line(connection: Connection, asked: Chosen, level: Level, place: int) -> Scores:
-    past = boards(connection, asked.before, level, asked.seen)
+def _line(past: Sequence[Board], asked: Chosen, place: int) -> Scores:
     found = season.adjust(past)
     by_month = {board.month: float(board.scored.total[place]) for board in past}
-    adjusted = dict(zip(found.months, found.adjusted[:, place].tolist(), strict=True)) if found.enough else {}
+    adjusted = (
+        dict(zip(found.months, found.adjusted[:, place].tolist(), strict=True)) if found.effect.any() else {}
+    )
     months = asked.before[-13:]
     lines = {
         "now": [by_month.get(month, math.nan) for month in months],
@@ -217,7 +247,7 @@ def indicator(code: str) -> Any:
     if not isinstance(found, Indicator) or board.level not in found.levels:
         raise NotFoundError(f"no indicator {code} of {board.level} in {board.month:%Y-%m}")
     scale = _scale(board, found)
-    lines = np.array([each.scored.points.get(code, each.scored.total * math.nan) for each in past])
+    lines = _points(past, code)
     rows = [
         Standing(
             each.code, each.name, value := board.value(code, each.code), float(board.scored.points[code][n]),
@@ -230,6 +260,7 @@ def indicator(code: str) -> Any:
         "index_indicator.html", here=here, asked=asked, board=board, indicator=found, rows=rows, scale=scale,
         fact=facts.NAMES.get(found.measured.part) if found.measured else None,
         of=facts.NAMES.get(found.measured.of or "") if found.measured else None,
+        levels={level: name for level, name in LEVEL_NAMES.items() if level in found.levels},
         level_name=LEVEL_NAMES[board.level], targeted=found.scale is Scale.TARGET,
         more=found.better is Better.MORE, class_of=drawing.class_of,
     )  # fmt: skip
