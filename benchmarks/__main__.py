@@ -13,7 +13,7 @@ NAMES = sorted(
     if module.name.startswith("bench_")
 )
 # Names that stand for several benchmarks.
-OTHERS = ("seasonal", "grids", "partition", "roster", "matters", "web", "tiles")
+OTHERS = ("seasonal", "grids", "partition", "roster", "matters", "web", "tiles", "index")
 GROUPS = {"all": NAMES, "web": ["web", "tiles"], "statistics": [name for name in NAMES if name not in OTHERS]}
 
 

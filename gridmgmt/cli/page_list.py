@@ -192,7 +192,9 @@ PAGES: tuple[Page, ...] = (
     }),
     *_of(UNIT, BOTH, {"unit": "/unit?tab=asked", "unit-doing": "/unit?tab=doing"}),
     *_of(UNIT, (DESK,), {
-        "unit-matter": "/matters/{unit_case}", "unit-figures": "/figures", "unit-index": "/index?level=department",
+        "unit-matter": "/matters/{unit_case}",
+        "unit-figures": "/figures",
+        "unit-index": "/index?level=department",
         "unit-entry": "/index/entry",
     }),
 )  # fmt: skip

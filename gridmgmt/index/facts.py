@@ -109,7 +109,7 @@ NAMES: dict[str, Fact] = (
     | _facts(
         "hot", PLACES,
         ("grids", "热点分析网格", "本月末以前、一年以内最近一次热点分析的网格"),
-        ("hot_grids", "热点网格", "其中是热点的"),
+        ("hot_grids", "热点网格", "其中总量或任一类别是热点的"),
         ("matters", "热点分析诉求", "这次分析的诉求"),
         ("hot_matters", "热点网格诉求", "其中落在热点网格里的"),
     )
@@ -182,10 +182,10 @@ PASSING = NOW | {"dwellings.known", "dwellings.fresh"}
 # Of these nothing is known before the city first wrote one down here; afterwards a month without is zero.
 EVENTS = frozenset(
     ("matters", "cases", "hands", "mediations", "deliberations", "meetings", "service_days", "visits",
-     "stops", "changes")
+     "stops", "changes", "rounds")
 )  # fmt: skip
-# What is counted by events of another group.
-BY_EVENTS = {"care.visited": "visits", "grids.active": "matters"}
+# What is counted by events of another group; rounds are those that find matters, and visits.
+BY_EVENTS = {"care.visited": "visits", "grids.active": "rounds"}
 Row = tuple[str, Level, str, date, float]
 
 
@@ -252,6 +252,7 @@ def gather(connection: Connection, first: date, last: date, today: date) -> Fact
     facts.add(_of_both(handling.monthly(connection)))
     facts.add(_of_both(seasonal.monthly(connection, months)))
     facts.add(_seasons(connection, facts, months))
+    facts.since["rounds"] = min(facts.since["matters"], facts.since.get("visits", date.max))
     facts.add(_seen(connection, months), summed=False)
     facts.add(_active(connection, months))
     facts.add(_now(connection, facts.now))

@@ -1,4 +1,4 @@
-"""Trees whose values are the facts themselves, months of them, and matters of any kind, for who tests both."""
+"""Trees whose values are the facts themselves, and matters of any kind, for whoever tests building."""
 
 import uuid
 from collections.abc import Iterator, Sequence

@@ -46,7 +46,7 @@ def test_the_demo_ends_with_the_list_and_its_counts(demo: subprocess.CompletedPr
         "peak_memory_mb",
     ]  # fmt: skip
     assert (last["grids"], last["households"], last["persons"]) == (30, 9000, 24000)
-    steps = ["setup", "generate", "import", "assign", "hotspots", "effects", "seasonal", "matters"]
+    steps = ["setup", "generate", "import", "assign", "hotspots", "effects", "seasonal", "matters", "index"]
     assert list(last["seconds"]) == steps
     assert last["seasonal_items"] > 50
     assert "2026 年时令清单治未病" in demo.stdout

@@ -74,12 +74,18 @@ def matters(draw: st.DrawFn) -> Matter:
     closed = None if is_open or draw(st.booleans()) else reported + draw(spans)
     grid = draw(st.sampled_from([world.GRID_OWN, world.GRID_SECOND, world.GRID_OTHER, None]))
     return Matter(
-        grid, draw(st.sampled_from([NOISE, NOISE, WATER, FEE])), reported,
+        grid,
+        draw(st.sampled_from([NOISE, NOISE, WATER, FEE])),
+        reported,
         draw(st.sampled_from([0, 0, 40, 80, None])) if grid else None,
-        draw(st.none() | st.just(reported + draw(spans))), closed, is_open,
-        draw(st.sampled_from(["12345", "grid_round", None])),
-        draw(st.sampled_from([None, "village", "镇街", "市"])), draw(st.sampled_from([None, 1, 3, 4, 5])), draw(st.sampled_from([0, 0, 20])),
-    )  # fmt: skip
+        due=draw(st.none() | st.just(reported + draw(spans))),
+        closed=closed,
+        is_open=is_open,
+        channel=draw(st.sampled_from(["12345", "grid_round", None])),
+        level=draw(st.sampled_from([None, "village", "镇街", "市"])),
+        satisfaction=draw(st.sampled_from([None, 1, 3, 4, 5])),
+        days_ago=draw(st.sampled_from([0, 0, 20])),
+    )
 
 
 def again(told: Sequence[Matter]) -> set[int]:
@@ -102,27 +108,29 @@ def again(told: Sequence[Matter]) -> set[int]:
     return found
 
 
+TIERS = {"village": "village", "镇街": "town", "市": "city"}
+
+
 def counted(told: Sequence[Matter], month: date) -> Counter[tuple[str, str]]:
     """Return the facts of matters in a month as a reader of their words would count them."""
-    begin, end = start(month), start(months_before(month, -1))
+    end = start(months_before(month, -1))
     repeats, counts = again(told), Counter[tuple[str, str]]()
     for n, one in enumerate(told):
-        is_in = lambda at, one=one: at is not None and begin <= max(at, one.reported) < end  # noqa: E731
-        lost = not one.is_open and one.closed is None
-        stands = one.reported < end and not lost and not (one.closed and max(one.closed, one.reported) < end)
-        closed, tier = (
-            is_in(one.closed),
-            {"village": "village", "镇街": "town", "市": "city"}.get(one.level or ""),
+        received, due, closed = (
+            at is not None and start(month) <= max(at, one.reported) < end
+            for at in (one.reported, one.due, one.closed)
         )
+        lost, tier = not one.is_open and one.closed is None, TIERS.get(one.level or "")
+        stands = one.reported < end and not lost and not (one.closed and max(one.closed, one.reported) < end)
         late = bool(one.due and max(one.due, one.reported) < end)
         facts = {
-            "received": is_in(one.reported),
-            "placed": is_in(one.reported) and one.metres is not None,
-            "repeated": is_in(one.reported) and n in repeats,
-            "by_round": is_in(one.reported) and one.channel == "grid_round",
-            "by_hotline": is_in(one.reported) and one.channel == "12345",
-            "due": is_in(one.due) and not lost,
-            "on_time": is_in(one.due) and one.due and one.closed and one.closed <= one.due,
+            "received": received,
+            "placed": received and one.metres is not None,
+            "repeated": received and n in repeats,
+            "by_round": received and one.channel == "grid_round",
+            "by_hotline": received and one.channel == "12345",
+            "due": due and not lost,
+            "on_time": due and one.closed and one.closed <= one.due,
             "closed": closed,
             "closed_week": closed and one.closed and one.closed - one.reported <= timedelta(days=7),
             "asked": closed and one.satisfaction,

@@ -222,12 +222,15 @@ def test_the_hot_grids_are_those_of_the_newest_run_that_was_over(small):
     ):  # fmt: skip
         said = f'{{"from": "{first}", "to": "{last}", "level": "{level}", "category": {category}}}'
         number = add_run(small, "hotspots", said)
+        # The last of the hot ones is hot in one category alone.
         for n, code in enumerate(sorted(world.CORNERS)):
-            run(small, """
-                INSERT INTO hotspot_result (run_id, category, area, count, expected, rate, smoothed, p, q,
-                    gi_class)
-                VALUES (:run, '', :area, 10, 5, 1, 1, 0.01, 0.01, :class)
-                """, run=number, area=code, **{"class": 3 if n < hot else 0})  # fmt: skip
+            for category, is_hot, count in (("", n < hot - 1, 10), (NOISE, n == hot - 1, 4)):
+                run(small, """
+                    INSERT INTO hotspot_result (run_id, category, area, count, expected, rate, smoothed, p, q,
+                        gi_class)
+                    VALUES (:run, :category, :area, :count, 5, 1, 1, 0.01, 0.01, :class)
+                    """, run=number, category=category, area=code, count=count,
+                    **{"class": 2 if is_hot else 1})  # fmt: skip
     names = ["hot.grids", "hot.hot_grids", "hot.matters", "hot.hot_matters"]
     assert [measured(small, names, JANUARY)[name, COUNTY] for name in names] == [4, 3, 40, 30]
     build(small.owner, [NOVEMBER, DECEMBER, MARCH], "t")

@@ -7,7 +7,7 @@ import numpy as np
 from flask import render_template, request
 from sqlalchemy import Connection
 
-from gridmgmt.errors import InputError
+from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.index import scoring, stored
 from gridmgmt.index.scoring import Floats
 from gridmgmt.index.stored import Board, ranks
@@ -44,6 +44,8 @@ def compare() -> Any:
     if found is None:
         return render_template("index_empty.html", here=here, centre=is_centre(), months=[])
     asked, board = found
+    if not board.units:
+        raise NotFoundError(f"no unit of {asked.level} to compare")
     scored = [n for n in np.argsort(board.ranks, kind="stable").tolist() if board.ranks[n]] or [0]
     a = _place(board, request.args.get("a", ""), scored[0])
     b = _place(board, request.args.get("b", ""), scored[-1])
