@@ -61,6 +61,7 @@ ON_PAPER = """() => {
 # Pictures that a vendor's style sheet names come by that sheet's own address.
 MADE = (
     "/static/vendor/images/",
+    "/index/bulletins/",
     "/matters/qr/",
     "/grid/tasks/photos/",
     "/matters/attachments/",

@@ -190,6 +190,18 @@ def test_a_month_ends_with_the_last_moment_of_chinas_day(small):
     ]
 
 
+def test_what_was_over_before_anybody_told_of_it_counts_from_then_on(small):
+    day_before = start(MARCH) - timedelta(days=1)
+    write(small, [
+        Matter(world.GRID_OWN, NOISE, start(MARCH), closed=day_before, due=day_before),
+        Matter(world.GRID_OTHER, NOISE, start(FEBRUARY), closed=start(FEBRUARY)),
+    ])  # fmt: skip
+    go_by(small, facts_tree(["matters.due", "matters.closed", "matters.open"]))
+    build(small.owner, [FEBRUARY, MARCH], "t")
+    for month, expected in ((FEBRUARY, [0, 0, 0]), (MARCH, [1, 1, 0])):
+        assert [value(small, TOWN_OWN, month, f"1.1.{n}") for n in (1, 2, 3)] == expected
+
+
 def test_a_problem_is_known_however_long_ago_its_row_began(small):
     """Three tellings 10 days apart: the third is beyond the first one's reach and opens a problem anew."""
     days = (start(JANUARY) + timedelta(days=n) for n in (13, 23, 33))
