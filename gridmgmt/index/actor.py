@@ -10,7 +10,6 @@ from gridmgmt.db.engine import acting
 from gridmgmt.db.models import Role
 from gridmgmt.errors import NotAllowedError
 
-
 # Matches no area of the city.
 NOWHERE = "-"
 

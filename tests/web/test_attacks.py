@@ -315,7 +315,8 @@ ELSEWHERE = {
     "/dwellings": "test_roster_matrix", "/people": "test_roster_matrix", "/exports": "test_roster_matrix",
     "/rounds": "test_roster_matrix", "/office/changes": "test_roster_matrix",
     "/office/reviews": "test_roster_matrix", "/index/talks": "test_index_talk_pages",
-    "/index/bulletins": "test_index_bulletin_pages", "/index": "what was issued is everybody's: test_index_pages",
+    "/index/bulletins": "test_index_bulletin_pages",
+    "/index": "what was issued is everybody's: test_index_pages",
 }  # fmt: skip
 HERE = {"/seasonal/items", "/grid/tasks", "/areas", "/tiles/<layer>"}
 TASK = """

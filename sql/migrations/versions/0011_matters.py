@@ -1,4 +1,4 @@
-"""Handling of matters: flows, cases with their steps, hands, parties, mediation, papers, keys of the interface."""
+"""Handling of matters: flows, cases with steps, hands, parties, mediation, papers, keys of the interface."""
 
 from alembic import op
 
@@ -45,7 +45,8 @@ def _accounts(*roles: str) -> None:
 def _incidents() -> None:
     op.execute("""
     DROP FUNCTION IF EXISTS visit_matter(uuid, text, text, text);
-    ALTER TABLE incident ADD COLUMN village text, ADD COLUMN due_at timestamptz, ADD COLUMN closed_at timestamptz;
+    ALTER TABLE incident
+        ADD COLUMN village text, ADD COLUMN due_at timestamptz, ADD COLUMN closed_at timestamptz;
     ALTER TABLE category ADD COLUMN days integer CONSTRAINT ck_category_days CHECK (days > 0),
         ADD COLUMN open boolean NOT NULL DEFAULT false;
     CREATE INDEX ix_incident_village_reported_at ON incident (village text_pattern_ops, reported_at);
@@ -401,7 +402,8 @@ def downgrade() -> None:
     ALTER TABLE incident DISABLE ROW LEVEL SECURITY, DROP COLUMN village, DROP COLUMN due_at,
         DROP COLUMN closed_at;
     ALTER TABLE category DROP COLUMN days, DROP COLUMN open;
-    UPDATE incident SET channel = NULL WHERE channel IN ('legal_day', 'enterprise_visit', 'counter', 'open311');
+    UPDATE incident SET channel = NULL
+    WHERE channel IN ('legal_day', 'enterprise_visit', 'counter', 'open311');
     DELETE FROM channel WHERE code IN ('legal_day', 'enterprise_visit', 'counter', 'open311');
     DELETE FROM account WHERE role = 'department';
     ALTER TABLE account DROP COLUMN unit;

@@ -34,7 +34,8 @@ def upgrade() -> None:
     CREATE INDEX ix_account_session_username ON account_session (username);
     CREATE TABLE job (
         id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_job PRIMARY KEY,
-        kind text NOT NULL CONSTRAINT ck_job_kind CHECK (kind IN ('import', 'hotspots', 'clusters', 'seasonal')),
+        kind text NOT NULL
+            CONSTRAINT ck_job_kind CHECK (kind IN ('import', 'hotspots', 'clusters', 'seasonal')),
         title text NOT NULL,
         parameters jsonb NOT NULL,
         asked_by text NOT NULL,

@@ -50,7 +50,8 @@ def upgrade() -> None:
         indicator text NOT NULL,
         unit text NOT NULL,
         month date NOT NULL,
-        level text NOT NULL CONSTRAINT ck_indicator_value_level CHECK (level IN ('city', 'town', 'department')),
+        level text NOT NULL
+            CONSTRAINT ck_indicator_value_level CHECK (level IN ('city', 'town', 'department')),
         status text NOT NULL
             CONSTRAINT ck_indicator_value_status CHECK (status IN ('measured', 'entered', 'missing')),
         value double precision
