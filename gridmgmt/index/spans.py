@@ -120,7 +120,7 @@ def change(before: SpanBoard, after: SpanBoard) -> SpanChange:
     pairs = [scoring.change(one.scored, other.scored) for one, other in _pairs(before, after)]
     totals = [each.total for each in pairs]
     shape = (len(after.units),)
-    known = np.isfinite(np.array(totals).reshape(-1, *shape)).sum(axis=0)
+    known = np.isfinite(np.array(totals).reshape(len(pairs), *shape)).sum(axis=0)
 
     def mean(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
         codes = dict.fromkeys(code for part in parts for code in part)
@@ -145,7 +145,7 @@ def _pairs(before: SpanBoard, after: SpanBoard) -> list[tuple[Board, Board]]:
 
 def known_mean(rows: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
     """Return the mean of arrays of a shape over those that are known at each place; NaN where none is."""
-    stack = np.array(rows, float).reshape(-1, *shape)
+    stack = np.array(rows, float).reshape(len(rows), *shape)
     known = np.isfinite(stack)
     count = known.sum(axis=0)
     total = np.where(known, stack, 0.0).sum(axis=0)

@@ -1,5 +1,3 @@
-# NOTE to helper "pages" (22:52): the lead has written board, boards, units, compare, drawing, table, all
-# templates and index.css. Do NOT rewrite: look at them on a city, mend, polish, and write the tests.
 """The board of the index: every town or department with its score, its place and how firm that is."""
 
 import math
