@@ -198,9 +198,14 @@ def test_grids_and_workers_are_those_of_the_months_last_day(small):
             name=name, education=education, until=until, employment="full_time" if until else "part_time",
             grid=world.GRID_SECOND if until else world.GRID_OWN,
         )  # fmt: skip
-    names = [name for name in NAMES if name.startswith("workers.")] + ["grids.total", "grids.with_chief"]
+    write(small, [
+        Matter(grid, NOISE, start(MARCH), channel="grid_round")
+        for grid in (world.GRID_OWN, world.GRID_OWN, world.GRID_SIBLING)
+    ])  # fmt: skip
+    of_grids = ["grids.total", "grids.with_chief", "grids.active"]
+    names = [name for name in NAMES if name.startswith("workers.")] + of_grids
     found = measured(small, names, MARCH)
-    assert [found[name, TOWN_OWN] for name in names] == [2, 1, 2, 2, 2]
+    assert [found[name, TOWN_OWN] for name in names] == [2, 1, 2, 2, 2, 1]
     build(small.owner, [FEBRUARY], "t")
     assert [value(small, COUNTY, FEBRUARY, f"1.1.{n}") for n in range(1, 6)] == [0, 0, 0, 4, 0]
 
