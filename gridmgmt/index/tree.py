@@ -1,6 +1,6 @@
 """The tree of indicators as data: three levels, weights, and how each indicator is measured and scored.
 
-A city loads its own (`reading`); docs/methods/index.md has the format and what every word means.
+A city loads its own (`reading`); docs/howto-index-tree.md has the format and what every word means.
 """
 
 from collections.abc import Iterator

@@ -211,6 +211,8 @@ def test_the_guide_lists_every_word_and_fact(guide: str) -> None:
     groups = {name.split(".")[0] for name in NAMES}
     lines = {group: next(line for line in guide.splitlines() if f"| `{group}.`" in line) for group in groups}
     assert all(f"`{name.split('.')[1]}`" in lines[name.split(".")[0]] for name in NAMES)
+    method = (PACKAGED.parents[2] / "docs" / "methods" / "index.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` | {fact.title} | {fact.what} |" in method for name, fact in NAMES.items())
     assert all(f"`{word}`" in guide for kind in (Better, Gap, Level, Scale) for word in kind)
 
 
