@@ -304,11 +304,11 @@ def score(engine: Engine, year: int) -> None:
     from gridmgmt.index import service, stored
     from gridmgmt.index.actor import Actor
     from gridmgmt.index.bulletins import service as bulletins
-    from gridmgmt.index.periods import Period, months_before
+    from gridmgmt.index.periods import Period, months_up_to
     from gridmgmt.index.sample import seed
     from gridmgmt.index.talks import service as talks
 
-    months = [months_before(date(year, 12, 1), back) for back in range(23, -1, -1)]
+    months = months_up_to(date(year, 12, 1), 24)
     with engine.connect() as connection:
         query = "SELECT username FROM account WHERE role = 'command' ORDER BY username"
         centre = Actor(str(connection.execute(text(query)).scalars().first()), Role.COMMAND)

@@ -28,7 +28,15 @@ from gridmgmt.index.bulletins.service import FORMS
 from gridmgmt.index.entries import importer, template
 from gridmgmt.index.entries.service import counts
 from gridmgmt.index.models import BulletinStatus
-from gridmgmt.index.periods import Span, months_before, of_month, read_month, write_month
+from gridmgmt.index.periods import (
+    Span,
+    months_apart,
+    months_before,
+    months_up_to,
+    of_month,
+    read_month,
+    write_month,
+)
 from gridmgmt.index.reading import read
 from gridmgmt.index.scoring import Change
 from gridmgmt.index.spans import SpanBoard
@@ -84,8 +92,7 @@ def build(month: date | None, first: date | None, as_json: bool) -> None:
 def _range(first: date, last: date) -> list[date]:
     if first > last:
         raise InputError("from", write_month(first), f"a month up to {write_month(last)}")
-    count = (last.year - first.year) * 12 + last.month - first.month
-    return [months_before(last, back) for back in range(count, -1, -1)]
+    return months_up_to(last, months_apart(first, last) + 1)
 
 
 # --- show
@@ -160,10 +167,8 @@ def _rows(table: Table, parts: Sequence[dict[str, Any]], depth: int = 0) -> None
 
 def _scores(connection: Connection, month: date | None, level: str, span: str) -> dict[str, Any]:
     period = of_month(month or _newest(connection), Span(span))
-    before = period.before
-    boards = stored.boards(connection, [*before.months, *period.months], Level(level))
-    now, then = spans.over(boards, period), spans.over(boards, before)
-    moved = spans.change(then, now) if then.boards and now.boards else None
+    boards = stored.boards(connection, [*period.before.months, *period.months], Level(level))
+    now, _, moved = spans.with_before(boards, period)
     return {
         "period": period.name, "level": level, "complete": now.complete,
         "issued": all(each.issued_at for each in now.boards),

@@ -19,7 +19,7 @@ from gridmgmt.incidents.figures import monthly as told
 from gridmgmt.incidents.figures.monthly import Counts
 from gridmgmt.incidents.handling import monthly as handling
 from gridmgmt.incidents.mediation import monthly as mediation
-from gridmgmt.index.periods import months_before
+from gridmgmt.index.periods import months_apart, months_before, months_up_to
 from gridmgmt.index.tree import Level
 from gridmgmt.planning.propose import HIGH, LOW
 from gridmgmt.seasonal import monthly as seasonal
@@ -215,7 +215,7 @@ class Facts:
         return found if found is not None or unknown else 0.0
 
     def _matters(self, counts: Counts, unit: str, month: date, categories: tuple[str, ...]) -> float | None:
-        place = (month.year - self.first.year) * 12 + month.month - self.first.month
+        place = months_apart(self.first, month)
         if unit not in counts.units:
             return 0.0
         numbers = counts.numbers[counts.units.index(unit), :, place]
@@ -240,8 +240,7 @@ class Facts:
 
 def gather(connection: Connection, first: date, last: date, today: date) -> Facts:
     """Return every fact of the months from `first` to `last`; `connection` is the owner's."""
-    count = (last.year - first.year) * 12 + last.month - first.month
-    months = [months_before(last, back) for back in range(count, -1, -1)]
+    months = months_up_to(last, months_apart(first, last) + 1)
     facts = Facts(first, _matters(connection, first, last), _categories(connection))
     facts.now = frozenset(month for month in months if _is_now(month, today))
     facts.since["matters"] = told.first_month(connection) or date.max
@@ -299,7 +298,7 @@ def _seasons(connection: Connection, facts: Facts, months: Sequence[date]) -> It
 def _at(counts: Counts, unit: str, category: str, month: date, first: date) -> int:
     if unit not in counts.units or category not in counts.categories:
         return 0
-    place = (month.year - first.year) * 12 + month.month - first.month
+    place = months_apart(first, month)
     return int(counts.numbers[counts.units.index(unit), counts.categories.index(category), place])
 
 

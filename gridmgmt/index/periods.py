@@ -37,7 +37,7 @@ class Period:
     @property
     def months(self) -> list[date]:
         """Its months, the first one first."""
-        return [months_before(self.last, back) for back in range(SPAN_MONTHS[self.span] - 1, -1, -1)]
+        return months_up_to(self.last, SPAN_MONTHS[self.span])
 
     @property
     def first(self) -> date:
@@ -85,6 +85,20 @@ def months_before(month: date, count: int) -> date:
     """Return the month so many months earlier; later for a negative count."""
     number = month.year * 12 + month.month - 1 - count
     return date(number // 12, number % 12 + 1, 1)
+
+
+def months_up_to(last: date, count: int) -> list[date]:
+    """Return so many months of which the last is `last`."""
+    return [months_before(last, back) for back in range(count - 1, -1, -1)]
+
+
+def months_apart(first: date, last: date) -> int:
+    """Return how many months lie between two: 0 for the same one.
+
+    >>> months_apart(date(2025, 11, 1), date(2026, 2, 1))
+    3
+    """
+    return (last.year - first.year) * 12 + last.month - first.month
 
 
 def read_month(words: str, field: str = "month") -> date:

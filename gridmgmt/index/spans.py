@@ -136,6 +136,15 @@ def change(before: SpanBoard, after: SpanBoard) -> SpanChange:
     return SpanChange(known_mean(totals, shape), moved, weighed, known)
 
 
+def with_before(boards: Sequence[Board], period: Period) -> tuple[SpanBoard, SpanBoard, SpanChange | None]:
+    """Return a period, the one before, and why scores moved between them; None where one lacks months.
+
+    Raises NotEnoughDataError as `over`.
+    """
+    now, then = over(boards, period), over(boards, period.before)
+    return now, then, change(then, now) if now.boards and then.boards else None
+
+
 def _pairs(before: SpanBoard, after: SpanBoard) -> list[tuple[Board, Board]]:
     """Return the boards of months at the same position of their periods."""
     earlier = {before.period.months.index(board.month): board for board in before.boards}

@@ -21,10 +21,11 @@ from gridmgmt.importing.tables import read_chunks
 from gridmgmt.privacy.accounts import NewAccount
 from gridmgmt.web.account_fields import REFUSED, new_account
 from gridmgmt.web.areas import Territory
+from gridmgmt.web.sending import XLSX
 
 FORMS = {
     "csv": "text/csv",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xlsx": XLSX,
 }
 MOST_ROWS = 2000
 # Our field -> the heading of the template, and other headings under which offices have it.

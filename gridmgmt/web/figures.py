@@ -23,13 +23,12 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import matters, reader
 from gridmgmt.web.scope import WHOLE_CITY, matter_actor
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("figures", __name__, url_prefix="/figures")
 
 READERS = (Role.TOWN_OFFICER, Role.COMMAND, Role.DEPARTMENT)
 SHOWN_CATEGORIES = 10
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True)

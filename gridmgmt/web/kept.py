@@ -36,9 +36,6 @@ class Kept(Generic[T]):
                     self._values.popitem(last=False)
             return made
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._values
-
     def _found(self, key: Hashable) -> tuple[T] | None:
         with self._lock:
             if key not in self._values:

@@ -12,7 +12,7 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import DECIMALS, TOLERANCE
 from gridmgmt.web.data import MAP_READERS
 from gridmgmt.web.map_view import View
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("map_export", __name__, url_prefix="/map")
 
@@ -64,7 +64,7 @@ class Form:
 
 FORMS = {
     "png": Form(map_picture.png, "image/png"),
-    "xlsx": Form(map_book.workbook, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "xlsx": Form(map_book.workbook, XLSX),
     "geojson": Form(geojson, "application/geo+json"),
 }
 

@@ -20,7 +20,7 @@ from gridmgmt.web.choice import MEASURES, OF_TODAY, Choice, period_key, period_n
 from gridmgmt.web.databases import reader
 from gridmgmt.web.ranking import Line
 from gridmgmt.web.scope import listed_areas, own_area, own_staff
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("overview", __name__)
 
@@ -116,7 +116,7 @@ def table(name: str) -> Any:
         content = table_book.of(connection, name, choice)
     words = (here.city, CITY_TABS[name][0], choice.category_name, choice.period)
     title = "_".join(words).replace("/", "-") + ".xlsx"
-    return attachment(content, title, table_book.MIME, f"{name}.xlsx")
+    return attachment(content, title, XLSX, f"{name}.xlsx")
 
 
 def _hot_column(_: Connection, choice: Choice, found: list[Line]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from gridmgmt.web.databases import reader, writer
 from gridmgmt.web.overview import city_map
 from gridmgmt.web.plan_api import READERS, actor
 from gridmgmt.web.plan_words import BAND
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("plan", __name__, url_prefix="/plan")
 pages.register_blueprint(plan_api.api)
@@ -222,7 +222,6 @@ def _atlas(connection: Connection, plan: PlanInfo) -> bytes:
     return atlas(atlas_pages(connection, plan), plan.name, signature)
 
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FILES = {
     "xlsx": File("改动清单 XLSX", "xlsx", XLSX, _workbook),
     "atlas": File("图册 PDF（改动的网格各一页）", "pdf", "application/pdf", _atlas),

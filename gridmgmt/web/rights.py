@@ -17,12 +17,11 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import Place, territory
 from gridmgmt.web.databases import reader, ring, roster
 from gridmgmt.web.scope import STAFF, actor, own_area
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("rights", __name__)
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What an InputError's field means to whoever filled the form in.
 REFUSED = {
     "why": "请选一个删除的原因，没有删除。",

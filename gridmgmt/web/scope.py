@@ -9,12 +9,12 @@ from flask_login import current_user
 from gridmgmt.db.models import Role
 from gridmgmt.households.actor import Actor
 from gridmgmt.incidents.actor import Actor as MatterActor
+from gridmgmt.index.actor import NOWHERE
+from gridmgmt.index.actor import Actor as IndexActor
 
 WHOLE_CITY = ""
 # Who sees the roster, each of the own area.
 STAFF = (Role.GRID_WORKER, Role.TOWN_OFFICER)
-# Matches no code: what an account sees that must be bound to an area and is not.
-NOWHERE = "-"
 
 
 def own_area() -> str:
@@ -44,3 +44,16 @@ def matter_actor() -> MatterActor:
     who = current_user.who
     area = WHOLE_CITY if who.role is Role.DEPARTMENT else own_area()
     return MatterActor(who.username, who.role, area, who.unit or "")
+
+
+def is_centre() -> bool:
+    """Say whether the signed-in person is of the command centre, which sees what was not issued yet."""
+    return bool(current_user.role is Role.COMMAND)
+
+
+def index_actor() -> IndexActor:
+    """Return the signed-in person as one who acts on the index; one that lacks its unit has nothing."""
+    who = current_user.who
+    if who.role is Role.DEPARTMENT:
+        return IndexActor(who.username, who.role, unit=who.unit or NOWHERE)
+    return IndexActor(who.username, who.role, own_area())

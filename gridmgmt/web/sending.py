@@ -5,6 +5,8 @@ from urllib.parse import quote
 from flask import Response
 from werkzeug.http import dump_options_header
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
 
 def attachment(content: bytes | str, name: str, mimetype: str, plain: str = "") -> Response:
     """Return a file under a name that may be Chinese; `plain` is its name for programs that know ASCII only.

@@ -13,7 +13,6 @@ from gridmgmt.hotspots.tables import Row
 from gridmgmt.seasonal.export.table import A4, STYLES, Column, Formats, write_table
 from gridmgmt.web.choice import Choice
 
-MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _OPTIONS = {
     "in_memory": True, "strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False,
 }  # fmt: skip

@@ -12,28 +12,31 @@ from gridmgmt.calendar import china_today
 from gridmgmt.db.models import JobKind, Role
 from gridmgmt.errors import InputError
 from gridmgmt.index import robust, season, stored, trees
-from gridmgmt.index.periods import SPAN_NAMES, Span, read_month, write_month
+from gridmgmt.index.periods import SPAN_NAMES, Span, months_up_to, read_month, write_month
 from gridmgmt.index.robust import RankShares
 from gridmgmt.index.scoring import Floats
 from gridmgmt.index.spans import SpanBoard
-from gridmgmt.index.tree import LEVEL_NAMES, Level
+from gridmgmt.index.tree import LEVEL_NAMES, Level, Way
 from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import reader
 from gridmgmt.web.index import drawing, table
-from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, is_centre, seen_of
+from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, seen_of
 from gridmgmt.web.index.drawing import Line
 from gridmgmt.web.jobs import begin
 from gridmgmt.web.kept import Kept
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.scope import is_centre
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("index", __name__, url_prefix="/index")
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Levels that are ranked; the city has no other city beside it.
 RANKED = (Level.TOWN, Level.DEPARTMENT)
 
 # The boards are kept beside, so that the keys, which are their identities, stay theirs.
+# How parts make a whole.
+WAY_NAMES = {Way.ARITHMETIC: "加权平均", Way.GEOMETRIC: "几何平均"}
+
 _shares: Kept[tuple[SpanBoard, RankShares]] = Kept(40)
 
 
@@ -145,9 +148,7 @@ def _worth(row: Row, by: str) -> float:
 def _buildable() -> list[str]:
     """Return the months that the centre may have computed: this year's and last year's that have begun."""
     today = china_today()
-    count = today.month + 12
-    numbers = [today.year * 12 + today.month - 1 - back for back in range(count)]
-    return [f"{number // 12}-{number % 12 + 1:02d}" for number in numbers]
+    return [write_month(month) for month in reversed(months_up_to(today.replace(day=1), today.month + 12))]
 
 
 @pages.post("/build")
@@ -186,7 +187,7 @@ def tree() -> Any:
         shown = next((each for each in versions if str(each.id) == asked), None)
         version = shown or stored.version_of(connection, china_today().replace(day=1))
     return render_template(
-        "index_tree.html", here=here, version=version, tree=version.tree, versions=versions,
+        "index_tree.html", ways=WAY_NAMES, here=here, version=version, tree=version.tree, versions=versions,
         centre=is_centre(), level_names=LEVEL_NAMES, write_month=write_month,
     )  # fmt: skip
 

@@ -9,28 +9,23 @@ from functools import partial
 from typing import Any
 
 from flask import request
-from flask_login import current_user
 from sqlalchemy import Connection
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.index import spans, stored
-from gridmgmt.index.periods import Period, Span, months_before, of_month, read_month, write_month
+from gridmgmt.index.periods import Period, Span, months_up_to, of_month, read_month, write_month
 from gridmgmt.index.spans import SpanBoard, SpanChange
 from gridmgmt.index.stored import Board
 from gridmgmt.index.tree import Level
 from gridmgmt.web.kept import Kept
+from gridmgmt.web.scope import is_centre
 
 READERS = (Role.TOWN_OFFICER, Role.COMMAND, Role.DEPARTMENT)
 # So many months back a line of scores begins: two years and the month itself.
 HISTORY = 25
 
 _boards: Kept[Board] = Kept(120)
-
-
-def is_centre() -> bool:
-    """Say whether the signed-in person sees months that were not issued."""
-    return bool(current_user.role is Role.COMMAND)
 
 
 def months_seen(connection: Connection) -> list[date]:
@@ -59,7 +54,7 @@ class Chosen:
     @property
     def before(self) -> list[date]:
         """The months of the line of scores up to the period's last one."""
-        return [months_before(self.period.last, back) for back in range(HISTORY - 1, -1, -1)]
+        return months_up_to(self.period.last, HISTORY)
 
 
 def chosen(connection: Connection) -> Chosen | None:
@@ -93,15 +88,10 @@ def boards(connection: Connection, months: Sequence[date], level: Level, seen: S
     wanted = [month for month in months if month in set(seen)]
     stamps = stored.stamps(connection, wanted)
     where = str(connection.engine.url)
-    keys = {month: (where, month, level, stamps[month]) for month in wanted}
-    missing = [month for month in wanted if keys[month] not in _boards]
-    made = {each.month: each for each in stored.boards(connection, missing, level)} if missing else {}
-
-    def make(month: date) -> Board:
-        # What was kept a moment ago may have made room for another since.
-        return made.get(month) or stored.board(connection, month, level)
-
-    return [_boards.get(keys[month], partial(make, month)) for month in wanted]
+    return [
+        _boards.get((where, month, level, stamps[month]), partial(stored.board, connection, month, level))
+        for month in wanted
+    ]
 
 
 @dataclass(frozen=True)
@@ -115,8 +105,6 @@ class Seen:
 
 def seen_of(connection: Connection, asked: Chosen, level: Level | None = None) -> Seen:
     """Return the scores that an address asks for."""
-    periods = (asked.period, asked.period.before)
-    months = [month for period in periods for month in period.months]
+    months = [*asked.period.before.months, *asked.period.months]
     found = boards(connection, months, level or asked.level, asked.seen)
-    now, then = (spans.over(found, period) for period in periods)
-    return Seen(now, then, spans.change(then, now) if then.boards else None)
+    return Seen(*spans.with_before(found, asked.period))

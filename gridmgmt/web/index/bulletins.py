@@ -3,12 +3,11 @@
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
-from flask_login import current_user
 
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, GridmgmtError, InputError, NotFoundError
 from gridmgmt.index import stored as months
-from gridmgmt.index.actor import Actor, on_index
+from gridmgmt.index.actor import on_index
 from gridmgmt.index.bulletins import service, stored, words
 from gridmgmt.index.bulletins.blocks import Figure, Table
 from gridmgmt.index.bulletins.service import FORMS, LONGEST_REMARKS, ChangedError, MonthsMissingError
@@ -16,7 +15,7 @@ from gridmgmt.index.bulletins.stored import STATUS_NAMES
 from gridmgmt.index.periods import SPAN_NAMES, Period, Span, of_month, read_month, write_month
 from gridmgmt.web.access import allow
 from gridmgmt.web.databases import reader, writer
-from gridmgmt.web.scope import WHOLE_CITY
+from gridmgmt.web.scope import index_actor, is_centre
 from gridmgmt.web.sending import attachment
 
 pages = Blueprint("bulletins", __name__, url_prefix="/index/bulletins")
@@ -32,11 +31,11 @@ def listed() -> Any:
 
 
 def _listed(refused: str = "", status: int = 200) -> Any:
-    with on_index(writer(), _actor()) as connection:
+    with on_index(writer(), index_actor()) as connection:
         lines = stored.bulletins(connection)
-    possible = _possible({line.period for line in lines}) if _centre() else []
+    possible = _possible({line.period for line in lines}) if is_centre() else []
     page = render_template(
-        "index_bulletins.html", lines=lines, possible=possible, refused=refused, centre=_centre(),
+        "index_bulletins.html", lines=lines, possible=possible, refused=refused, centre=is_centre(),
         states=STATUS_NAMES, spans=SPAN_NAMES, write_month=write_month,
     )  # fmt: skip
     return page, status
@@ -56,7 +55,7 @@ def _possible(drafted: set[Period]) -> list[Period]:
 def draft() -> Any:
     """Make the draft of a period."""
     try:
-        number = service.draft(writer(), _actor(), _period(request.form.get("period", "")))
+        number = service.draft(writer(), index_actor(), _period(request.form.get("period", "")))
     except (InputError, ConflictError, NotFoundError) as error:
         return _listed(_why(error), error.http_status)
     flash("已起草。")
@@ -79,12 +78,12 @@ def shown(number: int) -> Any:
 
 
 def _shown(number: int, refused: str = "", status: int = 200) -> Any:
-    found = service.whole(writer(), _actor(), number)
+    found = service.whole(writer(), index_actor(), number)
     data = found.data
     page = render_template(
         "index_bulletin.html", found=found, line=found.line, title=words.title(data),
         office=words.office(data), sections=words.sections(data, found.remarks), of=_kind_of,
-        centre=_centre(), states=STATUS_NAMES, refused=refused, longest=LONGEST_REMARKS,
+        centre=is_centre(), states=STATUS_NAMES, refused=refused, longest=LONGEST_REMARKS,
         typed=request.form.get("remarks", found.remarks), missing=data["period"]["missing"],
     )  # fmt: skip
     return page, status
@@ -99,7 +98,7 @@ def _kind_of(block: object) -> str:
 @allow(*READERS)
 def picture(number: int, name: str) -> Any:
     """A chart or the map of a bulletin."""
-    answer = Response(service.picture(writer(), _actor(), number, name), mimetype="image/png")
+    answer = Response(service.picture(writer(), index_actor(), number, name), mimetype="image/png")
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -108,7 +107,7 @@ def picture(number: int, name: str) -> Any:
 @allow(*READERS)
 def file(number: int, form: str) -> Any:
     """A bulletin as docx or pdf, a draft marked as one."""
-    name, content = service.file(writer(), _actor(), number, form)
+    name, content = service.file(writer(), index_actor(), number, form)
     return attachment(content, name, FORMS[form], f"bulletin-{number}.{form}")
 
 
@@ -119,8 +118,8 @@ def file(number: int, form: str) -> Any:
 @allow(Role.COMMAND)
 def renew(number: int) -> Any:
     """Make a draft anew of the figures of now."""
-    period = service.whole(writer(), _actor(), number).line.period
-    return _acted(number, lambda: service.draft(writer(), _actor(), period), "已按现有数据更新。")
+    period = service.whole(writer(), index_actor(), number).line.period
+    return _acted(number, lambda: service.draft(writer(), index_actor(), period), "已按现有数据更新。")
 
 
 @pages.post("/<int:number>/remarks")
@@ -128,21 +127,25 @@ def renew(number: int) -> Any:
 def remarks(number: int) -> Any:
     """Set the editor's own paragraphs."""
     said = request.form.get("remarks", "")
-    return _acted(number, lambda: service.remark(writer(), _actor(), number, said, _seen()), "已保存。")
+    return _acted(number, lambda: service.remark(writer(), index_actor(), number, said, _seen()), "已保存。")
 
 
 @pages.post("/<int:number>/approve")
 @allow(Role.COMMAND)
 def approve(number: int) -> Any:
     """Approve a draft."""
-    return _acted(number, lambda: service.approve(writer(), _actor(), number, _seen()), "已审核，可以签发。")
+    return _acted(
+        number, lambda: service.approve(writer(), index_actor(), number, _seen()), "已审核，可以签发。"
+    )
 
 
 @pages.post("/<int:number>/back")
 @allow(Role.COMMAND)
 def back(number: int) -> Any:
     """Make an approved bulletin a draft again."""
-    return _acted(number, lambda: service.send_back(writer(), _actor(), number, _seen()), "已退回为草稿。")
+    return _acted(
+        number, lambda: service.send_back(writer(), index_actor(), number, _seen()), "已退回为草稿。"
+    )
 
 
 @pages.post("/<int:number>/issue")
@@ -150,7 +153,7 @@ def back(number: int) -> Any:
 def issue(number: int) -> Any:
     """Issue an approved bulletin for good."""
     return _acted(
-        number, lambda: service.issue(writer(), _actor(), number, _seen()), "已签发，本期数据已锁定。"
+        number, lambda: service.issue(writer(), index_actor(), number, _seen()), "已签发，本期数据已锁定。"
     )
 
 
@@ -180,13 +183,3 @@ def _why(error: GridmgmtError) -> str:
     if isinstance(error, InputError) and error.field == "remarks":
         return f"工作要求请不超过 {LONGEST_REMARKS} 字。"
     return "请选一个期间。"
-
-
-def _centre() -> bool:
-    return bool(current_user.role is Role.COMMAND)
-
-
-def _actor() -> Actor:
-    who = current_user.who
-    area = (who.area or "") if who.role is Role.TOWN_OFFICER else WHOLE_CITY
-    return Actor(who.username, who.role, area, who.unit or "")

@@ -16,10 +16,10 @@ from gridmgmt.web.access import allow
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import reader
 from gridmgmt.web.index import drawing
-from gridmgmt.web.index.board import RANKED, pages
-from gridmgmt.web.index.boards import READERS, Chosen, boards, chosen, is_centre
+from gridmgmt.web.index.board import RANKED, WAY_NAMES, pages
+from gridmgmt.web.index.boards import READERS, Chosen, boards, chosen
+from gridmgmt.web.scope import is_centre
 
-WAY_NAMES = {Way.ARITHMETIC: "加权平均", Way.GEOMETRIC: "几何平均"}
 # What the weights of the first level may be set to, in percent; together they need not make 100.
 LIGHTEST, HEAVIEST = 0.0, 100.0
 

@@ -12,7 +12,6 @@ from flask_login import current_user
 from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import FileError, InputError, NotAllowedError, NotFoundError
-from gridmgmt.index.actor import Actor
 from gridmgmt.index.entries import importer, stored
 from gridmgmt.index.entries import template as forms
 from gridmgmt.index.entries.faults import EntryError, Fault
@@ -23,8 +22,8 @@ from gridmgmt.index.tree import LEVEL_NAMES
 from gridmgmt.web.access import allow
 from gridmgmt.web.databases import reader, writer
 from gridmgmt.web.index import entry_words as words
-from gridmgmt.web.scope import NOWHERE, WHOLE_CITY
-from gridmgmt.web.sending import attachment
+from gridmgmt.web.scope import index_actor
+from gridmgmt.web.sending import XLSX, attachment
 
 pages = Blueprint("index_entry", __name__, url_prefix="/index/entry")
 
@@ -33,7 +32,6 @@ WRITERS = (Role.COMMAND, Role.DEPARTMENT)
 LARGEST_FORM = LARGEST_FILE * 4 // 3 + (1 << 18)
 MONTHS, FILES = 13, 8
 SHOWN_FAULTS, SHOWN_CHANGES = 200, 30
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True)
@@ -68,19 +66,12 @@ def home() -> Any:
     return _page(_month(request.args.get("month", "")))
 
 
-def _actor() -> Actor:
-    """Return the signed-in person as one who enters; a department's account without one enters nothing."""
-    who = current_user.who
-    unit = (who.unit or NOWHERE) if who.role is Role.DEPARTMENT else ""
-    return Actor(who.username, who.role, WHOLE_CITY, unit)
-
-
 def _month(said: str) -> date:
     return read_month(said) if said else months_before(china_today().replace(day=1), 1)
 
 
 def _page(month: date, trial: Trial | None = None, refused: Refused | None = None, status: int = 200) -> Any:
-    own = _actor().unit
+    own = index_actor().unit
     with reader().connect() as connection:
         listed = _progress(connection, month)
         files = stored.files(connection, own or None, FILES)
@@ -110,7 +101,7 @@ def _progress(connection: Any, month: date) -> list[stored.Progress]:
 @allow(*WRITERS)
 def template() -> Any:
     """The form of a department and month with what was entered so far."""
-    month, own = _month(request.args.get("month", "")), _actor().unit
+    month, own = _month(request.args.get("month", "")), index_actor().unit
     department = request.args.get("department", own)
     if own and department != own:
         raise NotAllowedError(f"{current_user.who.username} is not of {department}")
@@ -174,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 def _load(name: str, data: bytes, month: date, *, dry_run: bool) -> importer.Told:
-    return importer.load(writer(), _actor(), importer.read(name, data), month, dry_run=dry_run)
+    return importer.load(writer(), index_actor(), importer.read(name, data), month, dry_run=dry_run)
 
 
 def _refused(name: str, why: FileError) -> Refused:

@@ -6,22 +6,21 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_login import current_user
 from sqlalchemy import Connection
 
 from gridmgmt.calendar import china_today
 from gridmgmt.db.models import Role
 from gridmgmt.errors import ConflictError, InputError, NotEnoughDataError, NotFoundError
-from gridmgmt.index.actor import Actor, on_index
+from gridmgmt.index.actor import on_index
 from gridmgmt.index.models import TalkKind
 from gridmgmt.index.periods import SPAN_NAMES, Period, Span, of_month, read_month, write_month
-from gridmgmt.index.stored import months
 from gridmgmt.index.talks import service, stored
 from gridmgmt.index.talks.service import Act
 from gridmgmt.index.talks.stored import LIFT_NAMES, State
 from gridmgmt.web.access import allow
 from gridmgmt.web.databases import reader, writer
-from gridmgmt.web.scope import WHOLE_CITY, own_area
+from gridmgmt.web.index.boards import months_seen
+from gridmgmt.web.scope import index_actor, is_centre
 
 pages = Blueprint("index_talks", __name__, url_prefix="/index/talks")
 
@@ -49,17 +48,10 @@ REFUSED = {
 CHANGED = "别人刚刚改过，请看最新状态后再试，您写的还在下面。"
 
 
-def actor() -> Actor:
-    """Return the signed-in person as one who acts on the index."""
-    who = current_user.who
-    area = WHOLE_CITY if who.role is Role.DEPARTMENT else own_area()
-    return Actor(who.username, who.role, area, who.unit or "")
-
-
 @contextmanager
 def seen() -> Iterator[Connection]:
     """Give a transaction that sees the talks of the signed-in person's unit; all for the centre."""
-    with on_index(writer(), actor()) as connection:
+    with on_index(writer(), index_actor()) as connection:
         yield connection
 
 
@@ -74,7 +66,7 @@ def listed() -> Any:
 
 
 def _listed(refused: str = "", status: int = 200) -> Any:
-    centre = current_user.role is Role.COMMAND
+    centre = is_centre()
     shown = [each for each in State if centre or each is not State.TO_DECIDE]
     fits = _chosen()
     with seen() as connection:
@@ -148,7 +140,7 @@ def find() -> Any:
     """Look for those whom the rules propose to talk with after a period."""
     try:
         period = read_period(request.form.get("period", ""))
-        found = service.propose(writer(), actor(), period)
+        found = service.propose(writer(), index_actor(), period)
     except NotEnoughDataError as why:
         return _listed("这一期还有月份没有生成，请先生成各月指数。", why.http_status)
     except InputError as why:
@@ -176,13 +168,13 @@ def shown(number: int) -> Any:
 def _shown(number: int, refused: str = "", status: int = 200, act: str = "") -> Any:
     if number > 2**31 - 1:
         raise NotFoundError(f"no talk {number}")
-    centre = current_user.role is Role.COMMAND
+    centre = is_centre()
     with seen() as connection:
         talk = stored.talk(connection, number)
         steps = stored.steps(connection, number)
     with reader().connect() as connection:
-        readable = set(months(connection, issued=not centre))
-    may = {str(each) for each in service.allowed(talk, actor())}
+        readable = set(months_seen(connection))
+    may = {str(each) for each in service.allowed(talk, index_actor())}
     answer = render_template(
         "index_talk.html",
         talk=talk, steps=steps, refused=refused, act=act, typed=request.form, may=may, centre=centre,
@@ -221,7 +213,7 @@ def _do(number: int, act: Act) -> Any:
 def _call(number: int, act: Act) -> None:
     form = request.form
     version, words = form.get("version", -1, int), form.get("note", "")
-    common = (writer(), actor(), number, version)
+    common = (writer(), index_actor(), number, version)
     if act is Act.CALLED:
         service.call(*common, _day(), words)
     elif act is Act.EXTENDED:

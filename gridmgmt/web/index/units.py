@@ -22,7 +22,8 @@ from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import reader
 from gridmgmt.web.index import drawing
 from gridmgmt.web.index.board import pages, shares_of
-from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, is_centre, seen_of
+from gridmgmt.web.index.boards import READERS, Chosen, Seen, boards, chosen, seen_of
+from gridmgmt.web.scope import is_centre
 
 MOST_LOST = 10
 FILLED_WORDS = {

@@ -21,11 +21,12 @@ from gridmgmt.web.databases import matters, reader
 from gridmgmt.web.matters.blueprint import OFFICES, pages
 from gridmgmt.web.matters.lists import asked
 from gridmgmt.web.scope import matter_actor
+from gridmgmt.web.sending import XLSX
 
 MOST = stored.NEWEST
 TYPES = {
     "csv": "text/csv",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xlsx": XLSX,
 }
 
 
