@@ -1,19 +1,4 @@
-"""Settings, read from the environment once asked for.
-
-GRIDMGMT_HOME           folder of the private cluster and of every file the program keeps (default .gridmgmt)
-GRIDMGMT_DATABASE_URL   a real PostgreSQL server; when absent the private cluster is started as needed
-GRIDMGMT_SECRET_KEY     signs the sessions of the web; when absent one is made and kept in the home folder
-GRIDMGMT_BASEMAP        a tile server ({z}/{x}/{y}), a folder of tiles, a .pmtiles file, or tianditu:vec_w:KEY
-                        for 天地图 (`web/basemap.py`); default none, our own layers only
-GRIDMGMT_CIPHER         what new keys for personal data seal with: aes-256-gcm (default) or sm4-gcm
-GRIDMGMT_KEYRING        file of those keys (default keyring.json in the home folder)
-GRIDMGMT_IDLE_MINUTES   after so long without a request a sign-in is over (default 60)
-GRIDMGMT_SECOND_FACTOR  roles that must have a second factor, e.g. admin,auditor (default none)
-GRIDMGMT_OIDC_DISCOVERY the identity provider's /.well-known/openid-configuration; default none
-GRIDMGMT_OIDC_CLIENT_ID, GRIDMGMT_OIDC_CLIENT_SECRET or GRIDMGMT_OIDC_CLIENT_SECRET_FILE
-                        what the provider gave this program; the file keeps the secret out of the environment
-GRIDMGMT_OIDC_NAME      what the provider's button is called (default 统一身份认证)
-"""
+"""Settings, read from the environment once asked for; `VARIABLES` lists them all (docs/configuration.md)."""
 
 import os
 import secrets
@@ -32,6 +17,71 @@ SEED = 20260101
 IDLE_MINUTES = 60
 # Numbers that rest on fewer households are not shown outside the grid's own staff.
 FEWEST_HOUSEHOLDS = 5
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the environment; a secret one may stand in the file that NAME_FILE names instead."""
+
+    name: str
+    says: str
+    default: str = ""
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable(
+        "GRIDMGMT_HOME", "folder of the private cluster and of every file the program keeps", ".gridmgmt"
+    ),
+    Variable(
+        "GRIDMGMT_DATABASE_URL",
+        "a real PostgreSQL server; when absent the private cluster is started as needed",
+        secret=True,
+    ),
+    Variable(
+        "GRIDMGMT_SECRET_KEY",
+        "signs the sessions of the web; when absent one is made and kept in the home folder",
+        secret=True,
+    ),
+    Variable(
+        "GRIDMGMT_BASEMAP",
+        "a tile server ({z}/{x}/{y}), a folder of tiles, a .pmtiles file, or tianditu:vec_w:KEY for 天地图; "
+        "default none, our own layers only",
+    ),
+    Variable(
+        "GRIDMGMT_CIPHER", "what new keys for personal data seal with: aes-256-gcm or sm4-gcm", "aes-256-gcm"
+    ),
+    Variable("GRIDMGMT_KEYRING", "file of those keys", "keyring.json in the home folder"),
+    Variable("GRIDMGMT_BACKUPS", "folder of backups and of the archived log", "backups in the home folder"),
+    Variable(
+        "GRIDMGMT_BACKUP_RECIPIENT",
+        "public key (age1…) that backups are encrypted for; without it no backup is made. "
+        "The private key is kept elsewhere and is needed to restore alone",
+    ),
+    Variable("GRIDMGMT_IDLE_MINUTES", "after so long without a request a sign-in is over, 1 to 1440", "60"),
+    Variable(
+        "GRIDMGMT_SECOND_FACTOR", "roles that must have a second factor, e.g. admin,security,auditor"
+    ),
+    Variable(
+        "GRIDMGMT_PROXIES",
+        "web servers before this one whose forwarded address and scheme are believed, 0 to 4; "
+        "limits and logs then count the caller and not the proxy",
+        "0",
+    ),
+    Variable("GRIDMGMT_LOG", "how log lines are written: plain or json", "plain"),
+    Variable("GRIDMGMT_SLOW_MS", "a statement or request that takes longer is logged, milliseconds", "1000"),
+    Variable(
+        "GRIDMGMT_METRICS_TOKEN", "who sends it as a bearer token may read /metrics; without it nobody may",
+        secret=True,
+    ),
+    Variable(
+        "GRIDMGMT_OIDC_DISCOVERY", "the identity provider's /.well-known/openid-configuration; default none"
+    ),
+    Variable("GRIDMGMT_OIDC_CLIENT_ID", "what the provider calls this program"),
+    Variable("GRIDMGMT_OIDC_CLIENT_SECRET", "what the provider gave it", secret=True),
+    Variable("GRIDMGMT_OIDC_NAME", "what the provider's button is called", "统一身份认证"),
+)  # fmt: skip
+_BY_NAME = {each.name: each for each in VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -57,6 +107,12 @@ class Settings:
     idle_minutes: int = IDLE_MINUTES
     second_factor: frozenset[str] = frozenset()
     oidc: Oidc | None = None
+    backups: Path | None = None
+    backup_recipient: str | None = None
+    proxies: int = 0
+    log: str = "plain"
+    slow_ms: int = 1000
+    metrics_token: str | None = field(default=None, repr=False)
 
     def session_key(self) -> str:
         """Return the key that signs web sessions; made once, kept in the home folder for its owner alone."""
@@ -73,27 +129,68 @@ class Settings:
         """Return the path of the key ring; `privacy.keyring` makes and reads it."""
         return self.keyring or self.home / "keyring.json"
 
+    def backup_folder(self) -> Path:
+        """Return the folder of backups and of the archived log; `db.backup` makes it."""
+        return self.backups or self.home / "backups"
+
 
 def settings() -> Settings:
-    """Return the settings that the environment asks for now."""
-    keyring = os.environ.get("GRIDMGMT_KEYRING")
+    """Return the settings that the environment asks for now.
+
+    InputError names the variable that is not what is allowed, SetupError the file that cannot be read.
+    """
     return Settings(
-        home=Path(os.environ.get("GRIDMGMT_HOME") or ".gridmgmt").absolute(),
-        database_url=os.environ.get("GRIDMGMT_DATABASE_URL") or None,
-        secret_key=os.environ.get("GRIDMGMT_SECRET_KEY") or None,
-        basemap=os.environ.get("GRIDMGMT_BASEMAP") or None,
-        cipher=os.environ.get("GRIDMGMT_CIPHER") or "aes-256-gcm",
-        keyring=Path(keyring).absolute() if keyring else None,
-        idle_minutes=_minutes(os.environ.get("GRIDMGMT_IDLE_MINUTES") or str(IDLE_MINUTES)),
-        second_factor=_words(os.environ.get("GRIDMGMT_SECOND_FACTOR") or ""),
+        home=_path("GRIDMGMT_HOME") or Path(".gridmgmt").absolute(),
+        database_url=value("GRIDMGMT_DATABASE_URL"),
+        secret_key=value("GRIDMGMT_SECRET_KEY"),
+        basemap=value("GRIDMGMT_BASEMAP"),
+        cipher=value("GRIDMGMT_CIPHER") or "aes-256-gcm",
+        keyring=_path("GRIDMGMT_KEYRING"),
+        backups=_path("GRIDMGMT_BACKUPS"),
+        backup_recipient=value("GRIDMGMT_BACKUP_RECIPIENT"),
+        idle_minutes=_number("GRIDMGMT_IDLE_MINUTES", 1, 24 * 60),
+        second_factor=_words(value("GRIDMGMT_SECOND_FACTOR") or ""),
+        proxies=_number("GRIDMGMT_PROXIES", 0, 4),
+        log=_choice("GRIDMGMT_LOG", ("plain", "json")),
+        slow_ms=_number("GRIDMGMT_SLOW_MS", 1, 600_000),
+        metrics_token=value("GRIDMGMT_METRICS_TOKEN"),
         oidc=_oidc(),
     )
 
 
-def _minutes(told: str) -> int:
-    if not (told.isascii() and told.isdecimal() and 1 <= int(told) <= 24 * 60):
-        raise InputError("GRIDMGMT_IDLE_MINUTES", told, "1 to 1440")
+def value(name: str) -> str | None:
+    """Return what the environment says of a variable, None where it says nothing.
+
+    A secret may stand in the file that NAME_FILE names: the environment of a process is easier to read than
+    a file. SetupError when that file cannot be read.
+    """
+    told = os.environ.get(name)
+    path = os.environ.get(f"{name}_FILE") if _BY_NAME[name].secret else None
+    if told or not path:
+        return told or None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except OSError as why:
+        raise SetupError(f"{name}_FILE: {why.strerror}") from None
+
+
+def _path(name: str) -> Path | None:
+    told = value(name)
+    return Path(told).absolute() if told else None
+
+
+def _number(name: str, least: int, most: int) -> int:
+    told = value(name) or _BY_NAME[name].default
+    if not (told.isascii() and told.isdecimal() and least <= int(told) <= most):
+        raise InputError(name, told, f"{least} to {most}")
     return int(told)
+
+
+def _choice(name: str, allowed: tuple[str, ...]) -> str:
+    told = value(name) or _BY_NAME[name].default
+    if told not in allowed:
+        raise InputError(name, told, " or ".join(allowed))
+    return told
 
 
 def _words(told: str) -> frozenset[str]:
@@ -102,23 +199,13 @@ def _words(told: str) -> frozenset[str]:
 
 def _oidc() -> Oidc | None:
     """Return the identity provider that the environment names; SetupError when half of it is missing."""
-    discovery = os.environ.get("GRIDMGMT_OIDC_DISCOVERY")
+    discovery = value("GRIDMGMT_OIDC_DISCOVERY")
     if not discovery:
         return None
-    client, secret = os.environ.get("GRIDMGMT_OIDC_CLIENT_ID"), _oidc_secret()
+    client, secret = value("GRIDMGMT_OIDC_CLIENT_ID"), value("GRIDMGMT_OIDC_CLIENT_SECRET")
     if not (client and secret):
         raise SetupError("GRIDMGMT_OIDC_DISCOVERY is set: set GRIDMGMT_OIDC_CLIENT_ID and its secret as well")
-    return Oidc(discovery, client, secret, os.environ.get("GRIDMGMT_OIDC_NAME") or Oidc.name)
-
-
-def _oidc_secret() -> str | None:
-    path = os.environ.get("GRIDMGMT_OIDC_CLIENT_SECRET_FILE")
-    if not path:
-        return os.environ.get("GRIDMGMT_OIDC_CLIENT_SECRET")
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as why:
-        raise SetupError(f"GRIDMGMT_OIDC_CLIENT_SECRET_FILE: {why.strerror}") from None
+    return Oidc(discovery, client, secret, value("GRIDMGMT_OIDC_NAME") or Oidc.name)
 
 
 @cache

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gridmgmt.db.base import Base
@@ -34,6 +34,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ADMIN = "admin"
     DEPARTMENT = "department"
+    SECURITY = "security"
 
 
 ROLE_NAMES = {
@@ -41,10 +42,13 @@ ROLE_NAMES = {
     Role.TOWN_OFFICER: "镇街",
     Role.COMMAND: "指挥中心",
     Role.PLANNER: "规划",
-    Role.AUDITOR: "审计",
-    Role.ADMIN: "管理员",
+    Role.AUDITOR: "审计管理员",
+    Role.ADMIN: "系统管理员",
     Role.DEPARTMENT: "部门",
+    Role.SECURITY: "安全管理员",
 }
+# Who runs the system, who gives out rights, who audits both: never the same account.
+ADMINISTRATORS = (Role.ADMIN, Role.SECURITY, Role.AUDITOR)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -56,7 +60,9 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 class Account(Base):
     """A person who may sign in; `area` is the division or grid code that the account is bound to, `unit` the
     department. `must_change`: the password was given by somebody else. `totp_sealed` is the second factor's
-    secret, sealed by whoever asks (`web.second_factor`), `totp_step` the last time step that was used.
+    secret, sealed by whoever asks (`web.second_factor`), `totp_step` the last time step that was used,
+    `recovery` the hashes of the codes that serve once each in its place. An administrator's account that
+    somebody else opened a way into is closed and waits, with `proposed_by`, for a second person.
     """
 
     __tablename__ = "account"
@@ -64,6 +70,8 @@ class Account(Base):
         one_of("role", Role),
         CheckConstraint("(totp_sealed IS NULL) = (totp_salt IS NULL)", name="totp"),
         CheckConstraint("(oidc_issuer IS NULL) = (oidc_subject IS NULL)", name="oidc"),
+        CheckConstraint("proposed_by IS NULL OR (NOT active AND proposed_why <> '{}')", name="proposed"),
+        CheckConstraint("recovery = '{}' OR totp_sealed IS NOT NULL", name="recovery"),
         UniqueConstraint("oidc_issuer", "oidc_subject"),
     )
 
@@ -82,6 +90,20 @@ class Account(Base):
     oidc_issuer: Mapped[str | None] = mapped_column(Text)
     oidc_subject: Mapped[str | None] = mapped_column(Text)
     signed_in_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    proposed_by: Mapped[str | None] = mapped_column(Text)
+    proposed_why: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    recovery: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+
+
+class Proposal(StrEnum):
+    """What somebody else did to an administrator's account that could let another person in."""
+
+    NEW = "new"
+    ROLE = "role"
+    OPENED = "opened"
+    PASSWORD = "password"
+    FACTOR = "factor"
+    PROVIDER = "provider"
 
 
 class SessionEnd(StrEnum):
@@ -112,13 +134,21 @@ class AccountSession(Base):
 
 
 class JobKind(StrEnum):
-    """What long work can be asked for on a page."""
+    """What long work there is: asked for on a page, or by the nightly plan."""
 
     IMPORT = "import"
     HOTSPOTS = "hotspots"
     CLUSTERS = "clusters"
     SEASONAL = "seasonal"
     INDEX = "index"
+    SETTLE = "settle"
+    RETENTION = "retention"
+    TICK = "tick"
+    DELIVERY = "delivery"
+    LEARN = "learn"
+    VERIFY = "verify"
+    BACKUP = "backup"
+    TIDY = "tidy"
 
 
 class JobStatus(StrEnum):
@@ -128,12 +158,14 @@ class JobStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    STOPPED = "stopped"
 
 
 class Job(Base):
-    """Long work asked for on a page: how far it is (`at` of `total`), what it does now, what came of it.
+    """Long work as pages show it: how far it is (`at` of `total`), what it does now, what came of it.
 
-    `beat_at` is when it last said that it lives: work that fell silent was killed.
+    `queue_id` is its line in the queue (`queue.procrastinate_jobs`), `attempt` how often it was begun,
+    `beat_at` when something was last heard of it, `stopped_by` who asked to stop it.
     """
 
     __tablename__ = "job"
@@ -158,6 +190,18 @@ class Job(Base):
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error: Mapped[str | None] = mapped_column(Text)
+    queue_id: Mapped[int | None] = mapped_column(BigInteger)
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    stopped_by: Mapped[str | None] = mapped_column(Text)
+
+
+class JobPlan(Base):
+    """The last moment at which each work of the plan was due and was asked for."""
+
+    __tablename__ = "job_plan"
+
+    work: Mapped[str] = mapped_column(Text, primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 class ImportRun(Base):

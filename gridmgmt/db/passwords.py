@@ -4,6 +4,7 @@ Hashes are argon2id with the parameters of RFC 9106's low-memory choice (argon2-
 list of the commonest decide, not kinds of characters (NIST SP 800-63B, 5.1.1.2).
 """
 
+import re
 import secrets
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,10 @@ SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 256
 # Read aloud over the telephone: no letter or digit that is taken for another one.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+GENERATED_LETTERS = 16
 _COMMON = Path(__file__).with_name("common_passwords.txt")
+# With digits and signs around them, these are what is guessed of a system of this kind.
+_OF_THIS_SYSTEM = Path(__file__).with_name("context_words.txt")
 
 _hasher = PasswordHasher()
 # For generated passwords alone: 79 random bits need no slow hash, and a file of 1,000 accounts would take
@@ -37,7 +41,10 @@ def check(password: str, username: str, stored: str | None = None) -> None:
         raise InputError("password", f"{len(password)} characters", allowed)
     if password.casefold() == username.casefold():
         raise InputError("password", "the user name", "a password that is not the user name")
-    if password.casefold() in _common():
+    letters = _letters_of(password)
+    if letters and letters in _words(_OF_THIS_SYSTEM) | {_letters_of(username)}:
+        raise InputError("password", "a word of this system", "more than such a word with digits")
+    if password.casefold() in _words(_COMMON):
         raise InputError("password", "one of the commonest", "a password that others do not have")
     if stored is not None and matches(stored, password):
         raise InputError("password", "the old one", "another one than before")
@@ -45,7 +52,16 @@ def check(password: str, username: str, stored: str | None = None) -> None:
 
 def generated() -> str:
     """Return a new random password: four groups of four letters or digits, 79 bits."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+    return grouped("".join(secrets.choice(_LETTERS) for _ in range(GENERATED_LETTERS)))
+
+
+def grouped(letters: str) -> str:
+    """Return letters in the groups in which `generated` gives them.
+
+    >>> grouped("abcd2345wxyz6789")
+    'abcd-2345-wxyz-6789'
+    """
+    return "-".join(re.findall("....", letters))
 
 
 def hashed(password: str, *, random: bool = False) -> str:
@@ -75,6 +91,10 @@ def decoy() -> str:
     return _hasher.hash(secrets.token_hex())
 
 
+def _letters_of(text: str) -> str:
+    return re.sub(r"[\W\d_]", "", text.casefold())
+
+
 @cache
-def _common() -> frozenset[str]:
-    return frozenset(_COMMON.read_text(encoding="utf-8").split())
+def _words(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text(encoding="utf-8").split())
