@@ -38,6 +38,8 @@ SERVER_SETTINGS = {
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
+    # An archive that never comes back must not fill the disk (db/backup/wal.py).
+    "max_slot_wal_keep_size": "16GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
     "random_page_cost": "1.1",
@@ -97,15 +99,18 @@ class Cluster:
             raise SetupError("the private cluster is not running; start it with: gridmgmt cluster start")
         return f"postgresql://postgres@/{database}?host={folder}"
 
-    def start(self, *, keep: bool = False) -> None:
-        """Start the server if it is not running; with `keep` it stays when its last user ends."""
+    def start(self, *, keep: bool = False, patience_s: int = 60) -> None:
+        """Start the server if it is not running; with `keep` it stays when its last user ends.
+
+        SetupError when it does not answer in time, which may be long while it plays a log.
+        """
         self._create_if_absent()
         self._hold()
         with self._starting():
             if keep:
                 self._touch(self.root / "keep")
             if not self.running():
-                self._start_server()
+                self._start_server(patience_s)
             if not keep and not (self.root / "keep").exists():
                 self._watch()
 
@@ -182,19 +187,45 @@ class Cluster:
             "initdb", "-D", str(making), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
             "--auth-local=trust", "--auth-host=reject", "--no-sync",
         )  # fmt: skip
+        self._settle(making)
+
+    @contextmanager
+    def making(self) -> Iterator[Path]:
+        """Give a folder that becomes the data of a new cluster when the caller has filled it."""
+        self._make_root()
+        making = self.root / "making"
+        self._make_private(making)
+        yield making
+        if self.account:
+            for folder, _, files in os.walk(self.root):
+                for path in (Path(folder), *(Path(folder) / name for name in files)):
+                    os.chown(path, self.account.pw_uid, self.account.pw_gid)
+        self._settle(making)
+
+    def _settle(self, making: Path) -> None:
         with (making / "postgresql.auto.conf").open("a") as stream:
             stream.writelines(f"{name} = {value}\n" for name, value in SERVER_SETTINGS.items())
         making.rename(self.data)
 
     # --- starting and stopping
 
-    def _start_server(self) -> None:
+    def _start_server(self, patience_s: int) -> None:
         self._remove_socket_folder()
         folder = self._make_socket_folder()
         options = f"-c unix_socket_directories='{folder}' -c unix_socket_permissions=0700"
         log = self.root / "server.log"
         self._checked(
-            "pg_ctl", "-D", str(self.data), "-l", str(log), "-o", options, "-w", "-t", "60", "start"
+            "pg_ctl",
+            "-D",
+            str(self.data),
+            "-l",
+            str(log),
+            "-o",
+            options,
+            "-w",
+            "-t",
+            str(patience_s),
+            "start",
         )
 
     def _make_socket_folder(self) -> Path:
@@ -295,9 +326,13 @@ class Cluster:
     def _checked(self, program: str, *arguments: str) -> None:
         done = self._popen(program, arguments)
         if done.returncode != 0:
-            log = self.root / "server.log"
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
-            raise SetupError(f"{program} failed ({done.returncode}): {done.stdout.strip()}\n{tail}".rstrip())
+            said = f"{program} failed ({done.returncode}): {done.stdout.strip()}"
+            raise SetupError(f"{said}\n{self.last_words()}".rstrip())
+
+    def last_words(self) -> str:
+        """Return the last lines of the server's log."""
+        log = self.root / "server.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
 
 
 @contextmanager
