@@ -1,4 +1,4 @@
-"""Import of context layers: rivers and roads that help to read the map."""
+"""Import of context layers: rivers, roads, schools, whatever helps to read the map."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def import_layers(
     rejects: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Import lines and areas from a map file; idempotent on layer and name.
+    """Import points, lines and areas from a map file; idempotent on layer and name.
 
     Raises
     ------
@@ -45,8 +45,10 @@ def import_layers(
             shape, key = row.geometry, (row["layer"], row["name"])
             if not all(key):
                 row.reject("layer" if not key[0] else "name", "", "a text")
+            elif "//" in key[0]:  # a page refuses to hold what looks like an address of another server
+                row.reject("layer", key[0], "a name without //")
             elif shape is None or shape.is_empty:
-                row.reject("geometry", "nothing", "a line or an area")
+                row.reject("geometry", "nothing", "a point, a line or an area")
             elif key not in standing:
                 new.append({"layer": key[0], "name": key[1], "geom": shape})
             elif same_shape(shape, standing[key]):

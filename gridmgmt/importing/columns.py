@@ -44,7 +44,9 @@ def plain(name: str) -> str:
 
 def shown_header(header: Iterable[str]) -> list[str]:
     """Return what an error may show of a header: some names, and no long numbers, should it be none."""
-    return [NUMBERS.sub(lambda found: "*" * len(found[0]), name)[:60] for name in header if name.strip()][:40]
+    hidden = (NUMBERS.sub(lambda found: "*" * len(found[0]), name)[:60] for name in header)
+    names = ("".join(sign if sign.isprintable() else " " for sign in name) for name in hidden)
+    return [name for name in names if name.strip()][:40]
 
 
 @dataclass(frozen=True)

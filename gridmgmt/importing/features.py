@@ -20,6 +20,8 @@ from gridmgmt.importing.report import Report
 from gridmgmt.importing.sheet_table import as_text
 from gridmgmt.importing.survey import file_digest
 
+# Of what the library says of a broken file: it may quote half of it.
+LONGEST_WORDS = 300
 KINDS = (".geojson", ".json", ".gpkg", ".shp", ".zip")
 
 
@@ -80,14 +82,19 @@ def _read(path: Path, mapping: Mapping) -> geopandas.GeoDataFrame:
         layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
         layer = _layer(path, layers, mapping.sheet)
         encoding = mapping.encoding or _dbf_encoding(path)
-        found = pyogrio.read_dataframe(path, layer=layer, encoding=encoding, datetime_as_string=True)
+        # A shape that is none (a ring left open) is read as nothing: the feature is rejected, not the file.
+        found = pyogrio.read_dataframe(
+            path, layer=layer, encoding=encoding, datetime_as_string=True, on_invalid="ignore"
+        )
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
         UnicodeDecodeError,
         zipfile.BadZipFile,
     ) as why:
-        raise FileError(path, "features", str(why), "a whole GeoJSON, GeoPackage or Shapefile") from why
+        raise FileError(
+            path, "features", str(why)[:LONGEST_WORDS], "a whole GeoJSON, GeoPackage or Shapefile"
+        ) from why
     if not isinstance(found, geopandas.GeoDataFrame):
         raise FileError(path, "geometry", "none", "features with polygons")
     return found if found.geometry.name == "geometry" else found.rename_geometry("geometry")

@@ -37,7 +37,9 @@ def as_text(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
         column = _timestamps(column)
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         column = pc.binary_join(column.cast(pa.list_(pa.string())), ",")
-    return pc.fill_null(column.cast(pa.large_string()), ""), lost
+    text = column.cast(pa.large_string())
+    text.validate(full=True)  # a damaged file may call bytes text that are none
+    return pc.fill_null(text, ""), lost
 
 
 def _floats(column: pa.Array, numbers: np.ndarray) -> pa.Array:

@@ -33,19 +33,19 @@ LEAST_MEMORY, MOST_MEMORY, MEMORY_A_BYTE = 320 << 20, 8 << 30, 48
 Record = tuple[int, list[str]]
 
 
-class Rounded(str):
-    """A number too long for a spreadsheet to hold: what stands there is no longer what was typed."""
+class Lost(str):
+    """A cell that does not hold what it should: a number too long for a spreadsheet, a formula's error."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows as columns of text; `rounded` has by column the places of numbers that lost digits."""
+    """Some rows as columns of text; `lost` has by column the places of cells that lost what they said."""
 
     numbers: list[int]
     columns: list[pa.Array]
-    rounded: dict[int, list[int]]
+    lost: dict[int, list[int]]
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def as_text(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, int | float):
         text = str(int(cell)) if cell == int(cell) else repr(cell)
-        return Rounded(text) if abs(cell) >= EXACT_BELOW else text
+        return Lost(text) if abs(cell) >= EXACT_BELOW else text
     if isinstance(cell, datetime):
         return cell.isoformat(" ")
     if isinstance(cell, date | time):

@@ -22,7 +22,7 @@ from gridmgmt.importing.mapping import Mapping
 from gridmgmt.importing.parquet_table import as_text, opened_parquet
 from gridmgmt.importing.progress import Progress
 from gridmgmt.importing.report import Report
-from gridmgmt.importing.sheet_table import HEAD_ROWS, SHEETS, Block, Rounded, sheet_blocks
+from gridmgmt.importing.sheet_table import HEAD_ROWS, SHEETS, Block, Lost, sheet_blocks
 from gridmgmt.importing.survey import file_digest, text_suffix
 from gridmgmt.importing.text_table import text_records
 
@@ -31,6 +31,7 @@ TITLE_ROWS = HEAD_ROWS  # so many rows at most may stand above the header
 PARQUET = (".parquet", ".pq")
 KINDS = "CSV (.csv, .txt, .tsv, also .gz), XLSX, XLS, ODS or Parquet"
 LOST_DIGITS = "a code stored as text: as a number it has lost digits"
+FORMULA_ERROR = "a value: the formula in this cell ended in an error"
 Record = tuple[int, list[str]]
 
 
@@ -161,16 +162,14 @@ def _sheet_chunks(
         report.read += len(block.numbers)
         columns = {place: block.columns[place] for place in layout.kept}
         chunk = _chunk(np.array(block.numbers), columns, layout, report)
-        _refuse_rounded(chunk, layout, block.rounded, wanted.personal)
+        _refuse_lost(chunk, layout, block.lost, wanted.personal)
         yield chunk
 
 
 def _as_block(records: list[Record]) -> Block:
     columns = list(zip(*(cells for _, cells in records), strict=True))
-    rounded = {p: [i for i, text in enumerate(c) if type(text) is Rounded] for p, c in enumerate(columns)}
-    return Block(
-        [number for number, _ in records], [pa.array(c, pa.large_string()) for c in columns], rounded
-    )
+    lost = {p: [i for i, text in enumerate(c) if type(text) is Lost] for p, c in enumerate(columns)}
+    return Block([number for number, _ in records], [pa.array(c, pa.large_string()) for c in columns], lost)
 
 
 def _whole(block: list[Record], layout: Layout, report: Report) -> list[Record]:
@@ -215,7 +214,7 @@ def _parquet_chunks(
             texts = {p: as_text(batch.column(header[p])) for p in layout.kept}
             numbers = np.arange(done + 2, done + 2 + batch.num_rows)
             chunk = _chunk(numbers, {p: text for p, (text, _) in texts.items()}, layout, report)
-            _refuse_rounded(chunk, layout, {p: lost for p, (_, lost) in texts.items()}, wanted.personal)
+            _refuse_lost(chunk, layout, {p: lost for p, (_, lost) in texts.items()}, wanted.personal)
             done += batch.num_rows
             progress.at(done)
             yield chunk
@@ -243,7 +242,7 @@ def _unquoted(texts: pd.Series) -> pd.Series:
     return texts
 
 
-def _refuse_rounded(
+def _refuse_lost(
     chunk: Chunk, layout: Layout, lost: Table[int, Sequence[int] | np.ndarray], personal: Sequence[str]
 ) -> None:
     hidden = {place for name in personal for place in layout.fields.get(name, ())}
@@ -252,8 +251,12 @@ def _refuse_rounded(
         if len(lost.get(position, ())):
             bad = np.zeros(len(chunk.rows), bool)
             bad[lost[position]] = True
-            found = "a long number" if position in hidden else chunk.raw[raw[position]]
-            chunk.reject(bad, layout.header[position], found, LOST_DIGITS)
+            texts = chunk.raw[raw[position]]
+            errors = texts.str.startswith("#")
+            found = texts.where(errors, "a long number") if position in hidden else texts
+            name = layout.header[position]
+            chunk.reject(bad & errors, name, found, FORMULA_ERROR)
+            chunk.reject(bad & ~errors, name, found, LOST_DIGITS)
 
 
 def _raw(columns: Table[int, object], layout: Layout) -> pd.DataFrame:

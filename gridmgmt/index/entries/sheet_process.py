@@ -5,7 +5,6 @@ does whatever else a broken file does to the libraries that parse it. Values are
 tell errors of formulas from blanks, nor percentages from fractions: they are found in the XML of each sheet.
 """
 
-import posixpath
 import re
 import resource
 import sys
@@ -18,11 +17,11 @@ from xml.etree import ElementTree
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from gridmgmt.importing.pipes import send
+from gridmgmt.importing.sheet_xml import cells, error_of, plain, sheet_parts
 
 MOST_SHEETS, MOST_ROWS, MOST_COLUMNS = 20, 2_000, 300
 PERCENT = (9, 10)  # the built-in formats 0% and 0.00%
 _QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
-_PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 Marks = dict[tuple[int, int], str]
 
 
@@ -50,7 +49,7 @@ def _sheets(path: Path) -> list[dict[str, Any]]:
         listed = [each for each in book.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         if len(listed) > MOST_SHEETS:
             raise _Refused("sheets", len(listed), f"at most {MOST_SHEETS}")
-        parts, shares = _parts(packed), _percent_styles(packed)
+        parts, shares = sheet_parts(packed), _percent_styles(packed)
         return [
             _sheet(book, each.name, each.visible == SheetVisibleEnum.Visible)
             | {"marks": dict(_marks(packed, parts[each.name], shares))}
@@ -67,37 +66,16 @@ def _sheet(book: CalamineWorkbook, name: str, visible: bool) -> dict[str, Any]:
         )
     merged = sheet.merged_cell_ranges or []
     rows = sheet.to_python(skip_empty_area=False) if sheet.total_height else []
-    cells = {
+    held = {
         (row, column): cell
         for row, line in enumerate(rows)
         for column, cell in enumerate(line)
         if cell != "" and cell is not None
     }
-    return {"name": name, "visible": visible, "cells": cells, "merged": list(merged)}
+    return {"name": name, "visible": visible, "cells": held, "merged": list(merged)}
 
 
 # --- what calamine does not tell
-
-
-def _plain(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-def _attributes(element: ElementTree.Element) -> dict[str, str]:
-    return {_plain(name): value for name, value in element.attrib.items()}
-
-
-def _parts(packed: zipfile.ZipFile) -> dict[str, str]:
-    """Return the part of the package in which each sheet stands, by the sheet's name."""
-    links = ElementTree.fromstring(packed.read("xl/_rels/workbook.xml.rels"))
-    targets = {link.attrib["Id"]: link.attrib["Target"] for link in links}
-    book = ElementTree.fromstring(packed.read("xl/workbook.xml"))
-    found: dict[str, str] = {}
-    for each in book.iter():
-        said = _attributes(each)
-        if _plain(each.tag) == "sheet" and (target := targets.get(said.get("id", ""))):
-            found[said["name"]] = posixpath.normpath(posixpath.join("/xl", target)).lstrip("/")
-    return found
 
 
 def _percent_styles(packed: zipfile.ZipFile) -> set[str]:
@@ -107,35 +85,23 @@ def _percent_styles(packed: zipfile.ZipFile) -> set[str]:
     styles = ElementTree.fromstring(packed.read("xl/styles.xml"))
     shares = {str(number) for number in PERCENT}
     for each in styles.iter():
-        if _plain(each.tag) == "numFmt" and "%" in _QUOTED.sub("", each.attrib.get("formatCode", "")):
+        if plain(each.tag) == "numFmt" and "%" in _QUOTED.sub("", each.attrib.get("formatCode", "")):
             shares.add(each.attrib["numFmtId"])
-    used = next((each for each in styles if _plain(each.tag) == "cellXfs"), ())
+    used = next((each for each in styles if plain(each.tag) == "cellXfs"), ())
     return {str(n) for n, style in enumerate(used) if style.attrib.get("numFmtId") in shares}
 
 
 def _marks(packed: zipfile.ZipFile, part: str, shares: set[str]) -> Iterator[tuple[tuple[int, int], str]]:
     """Give the places of formula errors, with their words, of formulas without a value, and of "%"."""
-    with packed.open(part) as stream:
-        for _, each in ElementTree.iterparse(stream):
-            tag = _plain(each.tag)
-            if tag == "c" and (place := _PLACE.fullmatch(each.attrib.get("r", ""))):
-                parts = {_plain(child.tag): child.text for child in each}
-                value = parts.get("v")
-                if each.attrib.get("t") == "e":
-                    yield _at(place), value or "#ERROR!"
-                elif "f" in parts and not value and each.attrib.get("t") != "str":
-                    yield _at(place), f"={parts['f'] or ''}"
-                elif value and each.attrib.get("s") in shares and each.attrib.get("t", "n") == "n":
-                    yield _at(place), "%"
-            if tag == "row":
-                each.clear()
-
-
-def _at(place: re.Match[str]) -> tuple[int, int]:
-    column = 0
-    for letter in place[1]:
-        column = column * 26 + ord(letter) - 64
-    return int(place[2]) - 1, column - 1
+    for place, cell in cells(packed, part):
+        parts = {plain(child.tag): child.text for child in cell}
+        value = parts.get("v")
+        if error := error_of(cell):
+            yield place, error
+        elif "f" in parts and not value and cell.attrib.get("t") != "str":
+            yield place, f"={parts['f'] or ''}"
+        elif value and cell.attrib.get("s") in shares and cell.attrib.get("t", "n") == "n":
+            yield place, "%"
 
 
 if __name__ == "__main__":
