@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 
 from gridmgmt import calendar
+from gridmgmt.grids import service as grids
 from gridmgmt.hotspots.areas import Columns, Exposure, assess_areas
 from gridmgmt.hotspots.cube import Located, count
 from gridmgmt.hotspots.fields import Fields, hot_fields
@@ -15,6 +16,7 @@ from gridmgmt.hotspots.statistics.trend import MannKendall
 from gridmgmt.hotspots.statistics.weights import Weights
 
 PERMUTATIONS = 999
+PER_HOUSEHOLDS = 1000
 
 Period = tuple[date, date]  # first and last day
 
@@ -56,6 +58,15 @@ class Found:
     trends: MannKendall | None
     peaks: list[Peak]
     first_year: int
+
+
+def exposure_of(households: np.ndarray, geometries: np.ndarray, area_of_grid: np.ndarray, n: int) -> Exposure:
+    """Return the households of n areas from those of grids, or where no household is known their km2."""
+    if households.sum():
+        total = np.bincount(area_of_grid, weights=households, minlength=n)
+        return Exposure("households", total / PER_HOUSEHOLDS, total.astype(int))
+    km2 = grids.areas_m2(geometries) / 1e6
+    return Exposure("area", np.bincount(area_of_grid, weights=km2, minlength=n), None)
 
 
 def analyse(located: Located, ground: Ground, columns: Columns, period: Period, seed: int) -> Found:

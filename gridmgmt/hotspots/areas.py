@@ -78,16 +78,13 @@ def assess_areas(
     size = exposure.size[:, None]
     rate = np.divide(counts, size * years, out=np.zeros(counts.shape), where=size > 0)
     smoothed = empirical_bayes(counts, exposure.size) / years
-    z, p, q = np.full(counts.shape, np.nan), np.ones(counts.shape), np.ones(counts.shape)
-    tested = np.ptp(smoothed, axis=0) > 0
-    if tested.any() and len(counts) >= FEWEST_AREAS:
+    z, p = np.full(counts.shape, np.nan), np.ones(counts.shape)
+    tested = testable(smoothed)
+    if tested.any():
         found = getis_ord.gi_star_test(smoothed[:, tested], neighbours, permutations=permutations, seed=seed)
         chance = chance_p(counts[:, tested], exposure.size, neighbours, above=found.z > 0)
         z[:, tested], p[:, tested] = found.z, np.maximum(found.p_tail, chance)
-        q[:, tested] = significance.q_values(p[:, tested])
-    confidence = np.zeros(counts.shape, dtype=int)
-    for step, limit in reversed(CLASS_LIMITS):
-        confidence[q <= limit] = step
+    q, classes = corrected(z, p, tested)
     table = {
         "count": counts.astype(np.int32),
         "expected": size / size.sum() * counts.sum(axis=0),
@@ -96,11 +93,26 @@ def assess_areas(
         "z": z,
         "p": p,
         "q": q,
-        "gi_class": (confidence * np.sign(np.nan_to_num(z))).astype(np.int32),
+        "gi_class": classes,
     }
     if exposure.households is not None:
         table["households"] = np.broadcast_to(exposure.households[:, None], counts.shape).astype(np.int32)
     return table
+
+
+def testable(smoothed: np.ndarray) -> np.ndarray:
+    """Return which columns of smoothed rates (areas, categories) can have anything hot or cold in them."""
+    return (np.ptp(smoothed, axis=0) > 0) & (len(smoothed) >= FEWEST_AREAS)
+
+
+def corrected(z: np.ndarray, p: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return q over all tested columns together, and the class that it gives each area, -3 to 3."""
+    q, confidence = np.ones(p.shape), np.zeros(p.shape, dtype=int)
+    if tested.any():
+        q[:, tested] = significance.q_values(p[:, tested])
+    for step, limit in reversed(CLASS_LIMITS):
+        confidence[q <= limit] = step
+    return q, (confidence * np.sign(np.nan_to_num(z))).astype(np.int32)
 
 
 def at_least(found: np.ndarray, total: np.ndarray | int, share: np.ndarray) -> np.ndarray:

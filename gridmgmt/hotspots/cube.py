@@ -44,7 +44,7 @@ class Located:
 
     def problems(self) -> "Located":
         """Return the issue pool: the matters that opened a problem."""
-        return self._taken(self.first)
+        return self.taken(self.first)
 
     def areas(self, level: str) -> tuple[list[str], np.ndarray]:
         """Return the codes of a level's areas and, for every grid, the index of its area."""
@@ -56,9 +56,10 @@ class Located:
     def between(self, start: date, end: date) -> "Located":
         """Return the matters of a part of the period, both days included."""
         kept = (self.day >= np.datetime64(start, "D")) & (self.day <= np.datetime64(end, "D"))
-        return self._taken(kept)
+        return self.taken(kept)
 
-    def _taken(self, kept: np.ndarray) -> "Located":
+    def taken(self, kept: np.ndarray) -> "Located":
+        """Return the chosen matters, `kept` a mask or rows."""
         names = ("grid", "recorded", "category", "day", "lon", "lat")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 

@@ -12,7 +12,7 @@ from gridmgmt.grids import service as grids
 from gridmgmt.hotspots.cube import Located, count, locate
 from gridmgmt.hotspots.models import HotspotCluster, RunKind
 from gridmgmt.hotspots.statistics import scan
-from gridmgmt.hotspots.statistics.scan import Cluster, ScanResult
+from gridmgmt.hotspots.statistics.scan import Cluster, Prepared, ScanResult
 from gridmgmt.hotspots.stored import ClusterResult
 from gridmgmt.hotspots.storing import store_run
 from gridmgmt.importing.progress import Progress
@@ -46,26 +46,15 @@ def find_recent(
     start = end - timedelta(days=WEEK * weeks - 1)
     with engine.begin() as connection:
         located = locate(connection, start, end)
-        cubes = dict(_cubes(located, start, weeks))
+        cubes = dict(frequent(located, start, weeks))
         if not cubes:
             raise NotEnoughDataError("matters of one category with a place", "too few", f"at least {FEWEST}")
         bar.total(len(cubes))
         xy = grids.middles_m(located.grids.geometries)
         rows: list[ClusterResult] = []
         for number, (category, cases) in enumerate(cubes.items(), 1):
-            # A grid without any matter adds nothing to a circle but time; circles about the others suffice.
-            told = cases.any(axis=1)
-            found = scan.space_time_scan(
-                cases[told],
-                xy[told],
-                max_population=LARGEST,
-                max_radius=REACH,
-                max_duration=min(LONGEST, weeks // 2),
-                prospective=True,
-                replications=REPLICATIONS,
-                seed=seed,
-            )
-            rows += _kept(found, category, xy, located.grids.codes, end, weeks, len(cubes))
+            found = prepared(cases, xy, seed).run(REPLICATIONS)
+            rows += kept(found, category, xy, located.grids.codes, end, weeks, len(cubes))
             bar.at(number)
         parameters = {
             "from": start.isoformat(), "to": end.isoformat(), "level": "grid", "category": None,
@@ -79,7 +68,22 @@ def find_recent(
     return rows
 
 
-def _cubes(located: Located, start: date, weeks: int) -> Iterator[tuple[str, np.ndarray]]:
+def prepared(cases: np.ndarray, xy: np.ndarray, seed: int) -> Prepared:
+    """Return the scan of one category, cases[grid, week], with its replications still to be drawn."""
+    # A grid without any matter adds nothing to a circle but time; circles about the others suffice.
+    told = cases.any(axis=1)
+    return scan.prepare(
+        cases[told],
+        xy[told],
+        max_population=LARGEST,
+        max_radius=REACH,
+        max_duration=min(LONGEST, cases.shape[1] // 2),
+        prospective=True,
+        seed=seed,
+    )
+
+
+def frequent(located: Located, start: date, weeks: int) -> Iterator[tuple[str, np.ndarray]]:
     """Return cases[grid, week] of every category that has enough of them."""
     week = (located.day - np.datetime64(start, "D")).astype(int) // WEEK
     for k, code in enumerate(located.categories):
@@ -89,7 +93,7 @@ def _cubes(located: Located, start: date, weeks: int) -> Iterator[tuple[str, np.
             yield code, cases
 
 
-def _kept(
+def kept(
     found: ScanResult,
     category: str,
     xy: np.ndarray,
@@ -98,6 +102,7 @@ def _kept(
     weeks: int,
     tests: int,
 ) -> Iterator[ClusterResult]:
+    """Give the clusters of one category that stand after correction for `tests` categories."""
     for rank, cluster in enumerate(found.clusters, 1):
         p = tail_p(cluster, found)
         q = min(1.0, p * tests)

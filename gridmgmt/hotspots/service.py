@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from gridmgmt.config import SEED
 from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.grids import service as grids
-from gridmgmt.hotspots.analysis import PERMUTATIONS, Ground, Period, analyse
+from gridmgmt.hotspots.analysis import PERMUTATIONS, Ground, Period, analyse, exposure_of
 from gridmgmt.hotspots.areas import Columns, Exposure, tested_columns
 from gridmgmt.hotspots.boundaries import on_record
 from gridmgmt.hotspots.cube import Located, check_level, locate, neighbours
@@ -16,8 +16,6 @@ from gridmgmt.hotspots.models import RunKind
 from gridmgmt.hotspots.stored import Run, run_of
 from gridmgmt.hotspots.storing import store_found, store_run
 from gridmgmt.incidents import service as incidents
-
-PER_HOUSEHOLDS = 1000
 
 
 def run(
@@ -104,8 +102,4 @@ def _exposure(connection: Connection, located: Located, area_of_grid: np.ndarray
     """Return households by area, or where no household is known the area in km2."""
     by_grid = grids.households_by_grid(connection)
     households = np.array([by_grid.get(int(grid), (0, 0))[0] for grid in located.grids.ids])
-    if households.sum():
-        total = np.bincount(area_of_grid, weights=households, minlength=n)
-        return Exposure("households", total / PER_HOUSEHOLDS, total.astype(int))
-    km2 = grids.areas_m2(located.grids.geometries) / 1e6
-    return Exposure("area", np.bincount(area_of_grid, weights=km2, minlength=n), None)
+    return exposure_of(households, located.grids.geometries, area_of_grid, n)

@@ -105,6 +105,53 @@ class ScanResult:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scan whose replications are still to be drawn: here, or in parts on several machines."""
+
+    study: Study
+    model: Model
+    form: Form
+    max_duration: int
+    prospective: bool
+    seed: int
+    null: Null
+    zones: Zones
+
+    @classmethod
+    def of(
+        cls, study: Study, model: Model, form: Form, max_duration: int, prospective: bool, seed: int
+    ) -> "Prepared":
+        null = study.null(model, seed)
+        return cls(study, model, form, max_duration, prospective, int(seed), null, study.zones(form))
+
+    def run(self, replications: int) -> ScanResult:
+        """Return what the scan finds, with all its replications drawn here."""
+        return self.result(self.largest(0, checked_count("replications", replications)))
+
+    def largest(self, begin: int, stop: int) -> FloatArray:
+        """Return the largest statistic of the replications from `begin` to before `stop`."""
+        return largest_statistics(self.null, self.zones, stop - begin, begin)
+
+    def result(self, largest: FloatArray) -> ScanResult:
+        """Return what the scan finds, given the largest statistic of every replication in their order."""
+        best = search(self.null, self.zones)
+        clusters = tuple(
+            _cluster(self.study, self.null, self.zones, best, centre, largest, self.prospective)
+            for centre in _without_overlap(self.study.sites, self.zones, best)
+        )
+        return ScanResult(
+            clusters=clusters,
+            model=self.model,
+            form=self.form,
+            max_duration=self.max_duration,
+            prospective=self.prospective,
+            replications=len(largest),
+            seed=self.seed,
+            max_llr=largest,
+        )
+
+
 def spatial_scan(
     cases: ArrayLike,
     population: ArrayLike,
@@ -168,7 +215,7 @@ def spatial_scan(
         check_controls(people, counted)
     study = Study.of(counted, people, xy, time_windows(1, 1, False), min_cases)
     form = Form(max_population, max_radius, shape, penalty)
-    return _scan(study, model, form, 1, False, replications, seed)
+    return Prepared.of(study, model, form, 1, False, seed).run(replications)
 
 
 def space_time_scan(
@@ -214,6 +261,28 @@ def space_time_scan(
     Source: Kulldorff 2001, JRSS A 164(1); Kulldorff et al. 2005, PLoS Medicine 2(3) (permutation);
     docs/methods/scan.md.
     """
+    prepared = prepare(
+        cases, xy, population, max_population, max_duration, prospective, seed,
+        max_radius=max_radius, shape=shape, penalty=penalty, min_cases=min_cases,
+    )  # fmt: skip
+    return prepared.run(replications)
+
+
+def prepare(
+    cases: ArrayLike,
+    xy: ArrayLike,
+    population: ArrayLike | None = None,
+    max_population: float = 0.5,
+    max_duration: int | None = None,
+    prospective: bool = False,
+    seed: int = 0,
+    *,
+    max_radius: float | None = None,
+    shape: Shape = "circular",
+    penalty: Penalty = "medium",
+    min_cases: int = 2,
+) -> "Prepared":
+    """Return a space-time scan whose replications are still to be drawn; all as `space_time_scan`."""
     counted = whole_numbers("cases", cases, 2)
     bins = counted.shape[1]
     if bins < 2:
@@ -225,7 +294,7 @@ def space_time_scan(
     study = Study.of(counted, people, xy, time_windows(bins, longest, bool(prospective)), min_cases)
     model: Model = "permutation" if people is None else "poisson"
     form = Form(max_population, max_radius, shape, penalty)
-    return _scan(study, model, form, longest, bool(prospective), replications, seed)
+    return Prepared.of(study, model, form, longest, bool(prospective), seed)
 
 
 def warm_up() -> None:
@@ -233,36 +302,6 @@ def warm_up() -> None:
     xy = [[0, 0], [0, 1], [5, 0], [5, 1]]
     spatial_scan([3, 2, 0, 1], [9, 9, 9, 9], xy, replications=1)
     space_time_scan([[1, 2], [2, 1], [1, 1], [1, 1]], xy, replications=1)
-
-
-def _scan(
-    study: Study,
-    model: Model,
-    form: Form,
-    max_duration: int,
-    prospective: bool,
-    replications: int,
-    seed: int,
-) -> ScanResult:
-    replications = checked_count("replications", replications)
-    null = study.null(model, seed)
-    zones = study.zones(form)
-    best = search(null, zones)
-    largest = largest_statistics(null, zones, replications)
-    clusters = tuple(
-        _cluster(study, null, zones, best, centre, largest, prospective)
-        for centre in _without_overlap(study.sites, zones, best)
-    )
-    return ScanResult(
-        clusters=clusters,
-        model=model,
-        form=form,
-        max_duration=max_duration,
-        prospective=prospective,
-        replications=replications,
-        seed=int(seed),
-        max_llr=largest,
-    )
 
 
 def _without_overlap(sites: Sites, zones: Zones, best: Best) -> list[int]:

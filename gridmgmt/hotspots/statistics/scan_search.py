@@ -93,8 +93,11 @@ def search(null: Null, zones: Zones) -> Best:
     return Best(best[0][row], row, best[1][row], best[2][row])
 
 
-def largest_statistics(null: Null, zones: Zones, replications: int) -> FloatArray:
-    """Return the largest statistic of every replication, shape (replications,)."""
+def largest_statistics(null: Null, zones: Zones, replications: int, begin: int = 0) -> FloatArray:
+    """Return the largest statistic of every replication from number `begin`, shape (replications,).
+
+    A replication is drawn by its number, so parts together are what one call gives.
+    """
     result = np.zeros(replications)
     thresholds = _thresholds(null, zones)
     sizes = [null.size_in(w) for w in range(len(null.windows))] if len(null.size) > 1 else None
@@ -102,12 +105,12 @@ def largest_statistics(null: Null, zones: Zones, replications: int) -> FloatArra
 
     def work(first: int, last: int) -> None:
         worlds = np.zeros((bins, n, WORLDS), dtype=np.int32)
-        null.draw(first, last, worlds)
+        null.draw(begin + first, begin + last, worlds)
         # Columns beyond the last replication hold no cases; they must not hold back the others.
         best = np.where(np.arange(WORLDS) < last - first, 0.0, np.inf)
-        for w, (start, stop) in enumerate(null.windows):
+        for w, (opens, ends) in enumerate(null.windows):
             search_worlds(
-                worlds[stop] - worlds[start], sizes[w] if sizes else null.size[0], null.factor[w],
+                worlds[ends] - worlds[opens], sizes[w] if sizes else null.size[0], null.factor[w],
                 zones.members, zones.indptr, zones.form, zones.penalties, _LEVELS, thresholds,
                 float(null.total), null.controls, null.least, best,
             )  # fmt: skip
