@@ -1,0 +1,1 @@
+"""What `gridmgmt doctor` looks at: settings, program, machine and database, each a module of small checks."""
