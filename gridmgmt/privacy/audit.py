@@ -20,8 +20,10 @@ NAMES = {
     "keys.rotate": "更换密钥", "import.roster": "导入名册",
     "party.add": "登记当事人", "party.reveal": "查看当事人", "party.erase": "删除当事人",
     "account.create": "新建账号", "account.change": "修改账号", "account.password": "重设密码",
-    "account.sessions": "结束登录", "account.factor": "两步验证", "code.change": "修改码表",
-    "import.ask": "上传文件导入", "analysis.ask": "发起分析",
+    "account.sessions": "结束登录", "account.factor": "两步验证", "account.recovery": "用恢复码验证",
+    "account.confirm": "确认管理员账号", "key.change": "接口与推送", "code.change": "修改码表",
+    "import.ask": "上传文件导入", "job.ask": "发起后台工作", "job.stop": "停止后台工作",
+    "analysis.ask": "发起分析",
     "mediation.write": "记录调解", "mediation.read": "查看调解记录", "paper.make": "出具文书",
 }  # fmt: skip
 FAULT_NAMES = {

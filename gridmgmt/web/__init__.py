@@ -17,6 +17,7 @@ from gridmgmt.web import (
     admin,
     area_card,
     audit,
+    backups,
     changes,
     codes,
     compare,
@@ -38,6 +39,7 @@ from gridmgmt.web import (
     matter_admin,
     matters,
     mediation,
+    metrics,
     oidc,
     overview,
     papers,
@@ -56,6 +58,7 @@ from gridmgmt.web import (
     units,
     visits,
     wall,
+    watching,
 )
 from gridmgmt.web.areas import city_name
 from gridmgmt.web.databases import EXTENSION, open_databases
@@ -95,13 +98,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.url_map.converters["int"] = Number
     app.extensions[EXTENSION] = open_databases(chosen)
-    # Behind nginx the scheme is in a header; who forges it only spoils the cookies of his own session.
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=0)  # type: ignore[method-assign]
+    # Behind nginx the scheme is in a header; who forges it only spoils the cookies of his own session. The
+    # address of the caller is believed only of so many servers as the settings say stand before this one.
+    before = chosen.proxies
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_proto=before or 1, x_host=0)  # type: ignore[method-assign]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["day"] = format_date
     app.jinja_env.filters["moment"] = _moment
     app.context_processor(lambda: {"today": china_today(), "city_name": city_name})
 
+    watching.install(app, chosen)
     security.install(app, chosen)
     faults.install(app)
     access.install(app, chosen)  # before the check of tokens: who may not call at all is told so
@@ -111,7 +117,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         files, login, overview, plan, seasonal, download, effects, grid, tasks, roster, changes, rights,
         visits, rounds, admin, audit, data, matters, intake, units, say, mediation, papers, figures,
         matter_admin, keys, interface, tiles, area_card, compare, wall, map_export, times, account, accounts,
-        oidc, jobs, codes, health, phone, language, *INDEX,
+        oidc, jobs, codes, backups, health, metrics, phone, language, *INDEX,
     ):  # fmt: skip
         app.register_blueprint(module.pages)
     return app

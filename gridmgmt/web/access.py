@@ -44,6 +44,7 @@ WORKSPACES = {
     Role.AUDITOR: "admin.audit",
     Role.ADMIN: "admin.home",
     Role.DEPARTMENT: "units.ledger",
+    Role.SECURITY: "accounts.listed",
 }
 
 # What stands in a role's menu, in this order.
@@ -70,12 +71,13 @@ MENUS = {
     ),
     Role.AUDITOR: (("admin.audit", "审计记录"), ("audit.lines", "查阅记录")),
     Role.ADMIN: (
-        ("admin.home", "系统管理"), ("accounts.listed", "账号管理"), ("jobs.listed", "后台工作"),
+        ("admin.home", "系统管理"), ("jobs.listed", "后台工作"),
         ("health.page", "健康"),
     ),
     Role.DEPARTMENT: (
         ("units.ledger", "民情台账"), ("figures.home", "办理统计"), ("index.home", "平安指数"),
     ),
+    Role.SECURITY: (("accounts.listed", "账号管理"), ("keys.listed", "接口")),
 }  # fmt: skip
 
 
@@ -120,6 +122,12 @@ def declared(app: Flask, endpoint: str) -> frozenset[Role] | str | None:
     """Return what an endpoint declares: roles, `PUBLIC`, or None when it says nothing."""
     found: frozenset[Role] | str | None = getattr(app.view_functions[endpoint], MARK, None)
     return found
+
+
+def may_open(endpoint: str) -> bool:
+    """Say whether the person signed in may call an endpoint: a link to a refusal is no help."""
+    access = declared(current_app._get_current_object(), endpoint)  # type: ignore[attr-defined]
+    return access == PUBLIC or (access is not None and current_user.role in access)
 
 
 def guard() -> Response | None:

@@ -15,6 +15,7 @@ from gridmgmt.web import second_factor
 from gridmgmt.web.access import EVERYONE, WORKSPACES, allow, factor_needed, idle
 from gridmgmt.web.areas import city_name, territory
 from gridmgmt.web.databases import databases, reader
+from gridmgmt.web.login import note
 from gridmgmt.web.throttle import count_failure, failures_limited
 
 pages = Blueprint("account", __name__, url_prefix="/account")
@@ -23,10 +24,12 @@ pages = Blueprint("account", __name__, url_prefix="/account")
 NEW_FACTOR = "new_factor"
 NOT_CONFIRMED = "现在的密码不对，没有改动。"
 WRONG_CODE = "验证码不对或已经用过。请等应用显示下一个 6 位数字再输。"
+WRONG_PROOF = "验证码或恢复码不对，或已经用过。"
 # What is wrong with a password, by what the check found.
 REFUSED_PASSWORDS = {
     "the user name": "密码不能和账号相同。",
     "one of the commonest": "这个密码太常见，别人一猜就中，请换一个。",
+    "a word of this system": "密码不能只是账号、系统或岗位的名称加数字，请换一个。",
     "the old one": "新密码不能和原来的相同。",
 }
 WRONG_LENGTH = f"密码须为 {identity.SHORTEST_PASSWORD} 至 {identity.LONGEST_PASSWORD} 个字符。"
@@ -104,6 +107,7 @@ def _proved(told: str) -> bool:
     known = identity.authenticate(databases().accounts, current_user.username, told) is not None
     if not known:
         count_failure()
+        note("confirmation refused", current_user.username, "password")
     return known
 
 
@@ -141,6 +145,7 @@ def _prepared() -> Factor | None:
 @allow(*EVERYONE)
 @failures_limited
 def factor_on() -> Any:
+    """Turn the second factor on; the page that answers is the only place where its recovery codes stand."""
     made = _prepared()
     if made is None or current_user.who.second_factor:
         return redirect(url_for("account.factor"), 303)
@@ -149,10 +154,27 @@ def factor_on() -> Any:
     except InputError:
         count_failure()
         return _factor(WRONG_CODE), 400
-    accounts.set_factor(databases().accounts, current_user.username, current_user.username, made)
+    codes = accounts.set_factor(databases().accounts, current_user.username, current_user.username, made)
     session.pop(NEW_FACTOR)
-    flash("两步验证已开启，下次登录时要输入验证码。")
-    return redirect(url_for("account.home"), 303)
+    return _codes(codes, made=True)
+
+
+def _codes(codes: list[str], *, made: bool = False) -> str:
+    begins = WORKSPACES[current_user.role]
+    return render_template("account_recovery.html", codes=codes, made=made, begins=begins)
+
+
+@pages.post("/factor/codes")
+@allow(*EVERYONE)
+@failures_limited
+def new_codes() -> Any:
+    """Put new recovery codes in the place of the old ones, for who has both the password and a code."""
+    if not current_user.who.second_factor:
+        return redirect(url_for("account.home"), 303)
+    refused = _refused()
+    if refused:
+        return _home(refused, "codes"), 401
+    return _codes(accounts.new_recovery(databases().accounts, current_user.username))
 
 
 @pages.post("/factor/off")
@@ -162,14 +184,22 @@ def factor_off() -> Any:
     """Turn the second factor off, for who has both the password and a code."""
     if not current_user.who.second_factor:
         return redirect(url_for("account.home"), 303)
-    if not _proved(request.form.get("password", "")):
-        return _home(NOT_CONFIRMED, "factor"), 401
-    if not second_factor.right(current_user.username, request.form.get("code", "")):
-        count_failure()
-        return _home(WRONG_CODE, "factor"), 401
+    refused = _refused()
+    if refused:
+        return _home(refused, "factor"), 401
     accounts.set_factor(databases().accounts, current_user.username, current_user.username, None)
     flash("两步验证已关闭。")
     return redirect(url_for("account.home"), 303)
+
+
+def _refused() -> str:
+    """Return what is wrong with the password and the code of a form, "" when both are right."""
+    if not _proved(request.form.get("password", "")):
+        return NOT_CONFIRMED
+    if second_factor.proved(current_user.username, request.form.get("code", "")[: second_factor.LONGEST]):
+        return ""
+    count_failure()
+    return WRONG_PROOF
 
 
 # --- sessions

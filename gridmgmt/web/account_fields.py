@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from gridmgmt.db.identity import BOUND, LONGEST_NAME
-from gridmgmt.db.models import ROLE_NAMES, Role
+from gridmgmt.db.models import ROLE_NAMES, Proposal, Role
 from gridmgmt.errors import InputError
 from gridmgmt.incidents.handling.options import options
 from gridmgmt.privacy.accounts import NewAccount, check
@@ -18,9 +18,11 @@ LEVELS = {Role.GRID_WORKER: "grid", Role.TOWN_OFFICER: "town"}
 REFUSED = {
     "username": "账号须为 2 至 64 个字母、数字、汉字或 . _ @ -，不含空格。",
     "display_name": f"请填写姓名，至多 {LONGEST_NAME} 个字。",
-    "role": "请选择一个角色；系统里至少要留一个在用的管理员。",
-    "active": "这是最后一个在用的管理员，不能停用。",
-    "own": "不能取消自己的管理员身份，也不能停用自己，请另一位管理员来做。",
+    "role": "请选择一个角色；系统、安全、审计管理员各至少要留一个在用的。",
+    "kind": "系统、安全、审计管理员不能互相改任，请另建账号。",
+    "active": "这是最后一个在用的这类管理员，不能停用。",
+    "own": "不能修改或停用自己的账号，请另一位安全管理员来做。",
+    "second": "管理员账号的这项改动要另有在用的系统管理员确认，现在没有。请在服务器上用命令行办理。",
     "area": "网格长须绑定现有的网格，镇街须绑定现有的镇街：输入名称后从列表里选。",
     "unit": "部门账号须从列表里选一个部门。",
 }
@@ -49,6 +51,13 @@ def new_account(
     new = NewAccount(name, str(told.get("display_name", "")).strip(), role.value, area, unit or None)
     check(new)
     return new
+
+
+# What was done to an administrator's account, for whoever confirms it.
+PROPOSALS = {
+    Proposal.NEW: "新建账号", Proposal.ROLE: "改任管理员", Proposal.OPENED: "重新启用",
+    Proposal.PASSWORD: "重设密码", Proposal.FACTOR: "清除两步验证", Proposal.PROVIDER: "绑定统一身份",
+}  # fmt: skip
 
 
 def role_of(told: str) -> Role:

@@ -152,9 +152,10 @@ def export(form: str, lines: Sequence[AccountRow], here: Territory) -> bytes:
 
 def _line(line: AccountRow, here: Territory) -> tuple[str, ...]:
     seen = f"{line.signed_in_at:%Y-%m-%d}" if line.signed_in_at else ""
+    state = "在用" if line.active else "待确认" if line.proposed_by else "停用"
     return (
         line.username, line.display_name, ROLE_NAMES[line.role], _where(here, line.area), line.area or "",
-        line.unit or "", "在用" if line.active else "停用", "已开" if line.second_factor else "",
+        line.unit or "", state, "已开" if line.second_factor else "",
         f"{line.created_at:%Y-%m-%d}", seen,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The administrator's accounts: who may sign in, as what, and which sign-ins stand.
+"""The security administrator's accounts: who may sign in, as what, and which sign-ins stand.
 
 A password that is made here is shown once, in the answer to the form that asked for it.
 """
@@ -24,13 +24,20 @@ from flask_login import current_user
 from gridmgmt.db import accounts as stored
 from gridmgmt.db import sessions
 from gridmgmt.db.accounts import ORDERS, PAGE, STATES, AccountRow, Filter
-from gridmgmt.db.models import ROLE_NAMES, Role
+from gridmgmt.db.models import ADMINISTRATORS, ROLE_NAMES, Role
 from gridmgmt.errors import ConflictError, FileError, InputError
 from gridmgmt.privacy import accounts
 from gridmgmt.web import account_files as files
 from gridmgmt.web import throttle
 from gridmgmt.web.access import allow, factor_needed, idle
-from gridmgmt.web.account_fields import REFUSED, found_place, listed_units, new_account, suggestions
+from gridmgmt.web.account_fields import (
+    PROPOSALS,
+    REFUSED,
+    found_place,
+    listed_units,
+    new_account,
+    suggestions,
+)
 from gridmgmt.web.areas import Territory, territory
 from gridmgmt.web.databases import databases, reader
 
@@ -42,6 +49,10 @@ TAKEN = "这个账号名已经有人用了，请换一个。"
 SUBJECT_TAKEN = "这个身份标识已经绑定了另一个账号。"
 NO_ISSUER = "请填写发行方地址（https:// 开头），它在平台说明的 issuer 一项里。"
 NO_TABLE = "读不出这张表：请用模板，第一行是表头，至少有账号、姓名、角色三列，一次至多 2000 行。"
+
+
+# What an address may narrow the list by; what else stands in it leads nowhere.
+NARROWED = ("q", "role", "area", "state", "order")
 
 
 def wanted() -> Filter:
@@ -58,7 +69,7 @@ def wanted() -> Filter:
 
 
 @pages.get("")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def listed() -> Any:
     chosen, page = wanted(), max(1, request.args.get("page", 1, int))
     lines, total = stored.listed(databases().accounts, chosen, page)
@@ -73,7 +84,7 @@ def listed() -> Any:
         standing=stored.session_counts(databases().accounts, [line.username for line in lines], since),
         locked=_locked(),
         chosen=chosen,
-        arguments={key: value for key, value in request.args.items() if value and key != "page"},
+        arguments={key: request.args[key] for key in NARROWED if request.args.get(key)},
         towns=here.inside("town"),
         role_names=ROLE_NAMES,
         states=STATES,
@@ -84,7 +95,7 @@ def listed() -> Any:
 
 
 @pages.get("/areas")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def areas() -> Any:
     """The areas that fit what is being typed, as options of the box."""
     return render_template("accounts_areas.html", places=suggestions(_here(), request.args))
@@ -94,13 +105,13 @@ def areas() -> Any:
 
 
 @pages.get("/new")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def blank() -> Any:
     return _new()
 
 
 @pages.post("/new")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def create() -> Any:
     """Make an account; the page that answers is the only place where its first password ever stands."""
     here = _here()
@@ -131,7 +142,7 @@ def _new(refused: str = "", about: str = "") -> str:
 
 
 @pages.get("/of/<username>")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def one(username: str) -> Any:
     return _one(username)
 
@@ -150,6 +161,8 @@ def _one(username: str, refused: str = "", about: str = "", given: str = "", *, 
         lines=sessions.standing(databases().accounts, username, idle(), longest),
         until=_locked().get(username.casefold()),
         is_self=username == current_user.username,
+        proposals=PROPOSALS,
+        administrators=ADMINISTRATORS,
         needed=factor_needed(account),  # type: ignore[arg-type]
         provider=current_app.config["SETTINGS"].oidc,
         role_names=ROLE_NAMES,
@@ -169,7 +182,7 @@ def _as_form(account: AccountRow) -> dict[str, str]:
 
 
 @pages.post("/of/<username>")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def change(username: str) -> Any:
     before = stored.one(databases().accounts, username)
     try:
@@ -181,25 +194,29 @@ def change(username: str) -> Any:
 
 
 @pages.post("/of/<username>/switch")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def switch(username: str) -> Any:
     on = request.form.get("on") == "yes"
     try:
         accounts.switch(databases().accounts, current_user.username, username, on=on)
     except InputError as why:
         return _one(username, REFUSED[why.field], "active"), 400
-    return _back(username, "已启用，可以登录了。" if on else "已停用，正在进行的登录也已结束。")
+    return _back(username, "已启用。" if on else "已停用，正在进行的登录也已结束。")
 
 
 @pages.post("/of/<username>/password")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def reset(username: str) -> Any:
     """Give an account a new first password; the page that answers shows it once."""
-    return _one(username, given=accounts.put_password(databases().accounts, current_user.username, username))
+    try:
+        given = accounts.put_password(databases().accounts, current_user.username, username)
+    except InputError as why:
+        return _one(username, REFUSED[why.field], "active"), 400
+    return _one(username, given=given)
 
 
 @pages.post("/of/<username>/sessions")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def end_sessions(username: str) -> Any:
     stored.one(databases().accounts, username)
     keep = current_user.session_id if username == current_user.username else None
@@ -208,14 +225,17 @@ def end_sessions(username: str) -> Any:
 
 
 @pages.post("/of/<username>/factor")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def clear_factor(username: str) -> Any:
-    accounts.set_factor(databases().accounts, current_user.username, username, None)
+    try:
+        accounts.set_factor(databases().accounts, current_user.username, username, None)
+    except InputError as why:
+        return _one(username, REFUSED[why.field], "active"), 400
     return _back(username, "两步验证已清除，本人可以重新设置。")
 
 
 @pages.post("/of/<username>/unlock")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def unlock(username: str) -> Any:
     if throttle.unlock(throttle.opened(current_app.config["SETTINGS"]), username):
         accounts.note_unlocked(databases().accounts, current_user.username, username)
@@ -223,7 +243,7 @@ def unlock(username: str) -> Any:
 
 
 @pages.post("/of/<username>/subject")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def subject(username: str) -> Any:
     """Bind an account to a subject of the identity provider, or to none."""
     told = request.form.get("subject", "").strip()[:255]
@@ -234,6 +254,8 @@ def subject(username: str) -> Any:
         accounts.bind_subject(databases().accounts, current_user.username, username, issuer, told or None)
     except ConflictError:
         return _one(username, SUBJECT_TAKEN, "subject"), 409
+    except InputError as why:
+        return _one(username, REFUSED[why.field], "subject"), 400
     return _back(username, "已绑定统一身份。" if told else "已解除统一身份绑定。")
 
 
@@ -241,13 +263,13 @@ def subject(username: str) -> Any:
 
 
 @pages.get("/import")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def file_form() -> Any:
     return _file_form()
 
 
 @pages.post("/import")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def load() -> Any:
     """Make the accounts of a file, all or none; the answer is the book of first passwords, given once."""
     here, sent = _here(), request.files.get("file")
@@ -260,7 +282,10 @@ def load() -> Any:
         return _file_form(fault=NO_TABLE), 400
     if told.bad or not told.accounts:
         return _file_form(bad=told.bad, fault="" if told.bad else "文件里没有账号。"), 400
-    first = accounts.create_many(databases().accounts, current_user.username, told.accounts)
+    try:
+        first = accounts.create_many(databases().accounts, current_user.username, told.accounts)
+    except InputError as why:
+        return _file_form(fault=REFUSED[why.field]), 400
     return _attachment(files.passwords_book(told.accounts, first, here), "xlsx", "first-passwords")
 
 
@@ -271,13 +296,13 @@ def _file_form(fault: str = "", bad: tuple[files.BadRow, ...] = ()) -> str:
 
 
 @pages.get("/template.xlsx")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def template() -> Any:
     return _attachment(files.template_book(), "xlsx", "accounts-template")
 
 
 @pages.get("/list.<form>")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def export(form: str) -> Any:
     """The accounts that the list shows with the same address, without anything that lets one in."""
     if form not in files.FORMS:

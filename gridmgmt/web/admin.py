@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from gridmgmt.config import FEWEST_HOUSEHOLDS
 from gridmgmt.crs import parse_crs
 from gridmgmt.db import accounts, jobs
 from gridmgmt.db.models import ROLE_NAMES, JobKind, Role
-from gridmgmt.errors import FileError, InputError, NotFoundError
+from gridmgmt.errors import ConflictError, FileError, InputError, NotFoundError
 from gridmgmt.grids import staffing
 from gridmgmt.importing import uploads
 from gridmgmt.importing.mapping import load_mapping
 from gridmgmt.incidents import service as incidents
+from gridmgmt.privacy.accounts import confirm as confirm_account
 from gridmgmt.web import health, records
-from gridmgmt.web.access import allow
+from gridmgmt.web.access import allow, may_open
+from gridmgmt.web.account_fields import PROPOSALS
 from gridmgmt.web.areas import Place, Territory, territory
 from gridmgmt.web.databases import databases, reader
 from gridmgmt.web.jobs import TRIAL, begin, rejects_file, unseen
@@ -31,15 +33,15 @@ pages = Blueprint("admin", __name__)
 # The side menu of every page of this desk: groups of where it lies, its endpoint, its name.
 SIDE: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("", (("/admin", "admin.home", "总览"), ("/jobs", "jobs.listed", "后台工作"))),
-    ("人", (("/admin/accounts", "accounts.listed", "账号"),)),
+    ("安全", (("/admin/accounts", "accounts.listed", "账号"), ("/admin/keys", "keys.listed", "接口"))),
     ("基础", (
         ("/admin/areas", "admin.areas", "区划与网格"), ("/admin/codes", "codes.page", "码表"),
         ("/admin/flows", "matter_admin.flows", "流程"),
         ("/admin/holidays", "matter_admin.holidays", "工作日"),
-        ("/admin/papers", "papers.templates", "文书模板"), ("/admin/keys", "keys.listed", "接口"),
+        ("/admin/papers", "papers.templates", "文书模板"),
     )),
     ("数据", (("/admin/imports", "admin.imports", "导入"), ("/admin/analyses", "admin.analyses", "分析"))),
-    ("运行", (("/admin/backups", "admin.backups", "备份"), ("/admin/health", "health.page", "健康"))),
+    ("运行", (("/admin/backups", "backups.page", "备份"), ("/admin/health", "health.page", "健康"))),
 )  # fmt: skip
 # Pages that lie elsewhere than the item they belong to.
 ALSO = {"/admin/webhooks": "/admin/keys"}
@@ -56,7 +58,13 @@ TERRITORY = ("divisions", "grids")
 @pages.app_context_processor
 def frame() -> dict[str, Any]:
     """Give the side menu and the number of jobs under way to the pages of this desk."""
-    return {"admin_side": SIDE, "admin_at": _at, "admin_busy": _busy}
+    return {"may_open": may_open, "admin_side": _side, "admin_at": _at, "admin_busy": _busy}
+
+
+def _side() -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Return the groups of the side menu with the items that this person may open."""
+    groups = [(name, [item for item in items if may_open(item[1])]) for name, items in SIDE]
+    return [(name, items) for name, items in groups if items]
 
 
 def _at(path: str) -> bool:
@@ -90,8 +98,24 @@ def home() -> Any:
     return render_template(
         "admin.html", here=here, lines=found, names=health.STATE_NAMES, signs=health.STATE_SIGNS,
         under_way=under_way, ended=ended, period=period, tally=accounts.tally(databases().accounts),
-        role_names=ROLE_NAMES, latest=latest,
+        role_names=ROLE_NAMES, latest=latest, proposals=PROPOSALS,
+        waiting=accounts.listed(databases().accounts, accounts.Filter(state="waiting"), page=None)[0],
     )  # fmt: skip
+
+
+@pages.post("/admin/confirm")
+@allow(Role.ADMIN)
+def confirm() -> Any:
+    """Open an administrator's account that a security administrator proposed, or leave it closed."""
+    form, agreed = request.form, request.form.get("agree") == "yes"
+    name, seen = form.get("account", ""), form.getlist("why")
+    try:
+        confirm_account(databases().accounts, current_user.username, name, seen, agreed=agreed)
+    except ConflictError:
+        flash("没有办理：这个账号的情况已经变了，请再看一遍。")
+    else:
+        flash(f"已确认：{name} 可以登录了。" if agreed else f"已退回：{name} 仍然停用。")
+    return redirect(url_for("admin.home"), 303)
 
 
 @pages.get("/admin/health.json")
@@ -143,17 +167,6 @@ def _area_line(here: Territory, place: Place, vacant: Sequence[staffing.Vacancy]
     return AreaLine(
         place, place.level == "town", len(here.inside("village", place.code)),
         len(here.inside("grid", place.code)), shown, sum(each.code.startswith(place.code) for each in vacant),
-    )  # fmt: skip
-
-
-@pages.get("/admin/backups")
-@allow(Role.ADMIN)
-def backups() -> Any:
-    """When the last backup was made, and what a backup must hold."""
-    chosen = current_app.config["SETTINGS"]
-    return render_template(
-        "admin_backups.html", made=health.backup(chosen.home), home=chosen.home, own=not chosen.database_url,
-        keyring=chosen.keyring_file(), old_days=health.OLD_BACKUP_DAYS, now=datetime.now(UTC),
     )  # fmt: skip
 
 

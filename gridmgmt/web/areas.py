@@ -78,7 +78,8 @@ class Territory:
     version: str
     city: str
     places: dict[str, dict[str, Place]]  # level -> code -> place
-    layers: str  # rivers and roads, as GeoJSON text
+    layers: str  # rivers, roads and what else helps to read the map, as GeoJSON text
+    context: tuple[str, ...]  # the names of those layers
     encoded: dict[tuple[str, str, str, bool], str] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
@@ -176,12 +177,10 @@ def _read(connection: Connection, version: str) -> Territory:
     places = {"grid": _places("grid", rows, names)}
     for level in ("village", "town"):
         places[level] = _places(level, _dissolved(rows, DIGITS[level], names), names)
-    return Territory(
-        version,
-        county,
-        places,
-        json.dumps(grids.layers(connection), ensure_ascii=False, separators=(",", ":")),
-    )
+    layers = grids.layers(connection)
+    context = tuple(dict.fromkeys(each["properties"]["layer"] for each in layers["features"]))
+    text = json.dumps(layers, ensure_ascii=False, separators=(",", ":"))
+    return Territory(version, county, places, text, context)
 
 
 def _dissolved(rows: list[tuple[Any, ...]], digits: int, names: dict[str, str]) -> list[tuple[Any, ...]]:

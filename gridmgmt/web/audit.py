@@ -22,6 +22,9 @@ from gridmgmt.web.databases import auditor, reader
 
 pages = Blueprint("audit", __name__)
 
+# What an address may narrow the list by; `below` only turns its pages.
+NARROWED = ("who", "what", "household", "person", "first", "last")
+
 PAGE = 100
 LONGEST_NAME = 60
 LARGEST_NUMBER = 2**31 - 1
@@ -54,7 +57,7 @@ def _page(wanted: Wanted, **more: Any) -> str:
         "audit_log.html",
         here=here,
         wanted=wanted,
-        asked={key: value for key, value in request.args.items() if value and key != "below"},
+        asked={key: request.args[key] for key in NARROWED if request.args.get(key)},
         names=log.NAMES,
         fault_names=log.FAULT_NAMES,
         purposes=PURPOSES,

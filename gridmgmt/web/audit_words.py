@@ -24,7 +24,7 @@ PURPOSES = _together(PURPOSE_NAMES, exports.PURPOSES, reveal.PURPOSES, ASKED_BY)
 # The words of `detail`; what is not here is shown as it stands.
 KEYS = {
     "account": "账号", "accounts": "账号", "active": "启用", "provider": "统一身份", "role": "角色",
-    "unlocked": "解锁",
+    "unlocked": "解锁", "recovery": "恢复码",
     "alone_from": "独居年龄起", "applied": "当场生效", "approve": "同意", "areas": "地方", "by": "按",
     "care": "关爱", "change": "申请", "columns": "列", "dwelling": "房屋", "field": "项目", "fields": "项目",
     "flags": "房屋情况", "from": "从", "hits": "找到", "kind": "事由", "of": "范围", "on": "日期",

@@ -8,11 +8,11 @@ import logging
 import secrets
 from dataclasses import dataclass
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from gridmgmt.db.engine import is_away
 from gridmgmt.errors import (
     ConflictError,
     GridmgmtError,
@@ -22,6 +22,7 @@ from gridmgmt.errors import (
     NotFoundError,
     SetupError,
 )
+from gridmgmt.web import metrics
 from gridmgmt.web.access import DATA
 
 log = logging.getLogger("gridmgmt.web")
@@ -62,13 +63,26 @@ UNKNOWN = Words("系统出错了", "请稍后再试；若再次出现，请把�
 def _answer(status: int, words: Words, detail: str = "", reference: str = "") -> Response:
     if request.path.startswith(DATA):
         return make_response(jsonify(error=words.title, detail=detail, reference=reference), status)
-    page = render_template("error.html", words=words, detail=detail, reference=reference, status=status)
+    said = {"words": words, "detail": detail, "reference": reference, "status": status}
+    try:
+        page = render_template("error.html", **said)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        # The frame of a page asks the database who is signed in: then it is shown as to a stranger.
+        g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+        page = render_template("error.html", **said)
     return make_response(page, status)
 
 
 def _ours(error: GridmgmtError) -> Response:
     words = next(words for kind, words in OURS if isinstance(error, kind))
-    log.info("%s %s: %s", type(error).__name__, request.path, error)
+    # What was typed is in the text of an error that has a field, and a name may be in any other's.
+    told = {"error": type(error).__name__, "field": getattr(error, "field", None)}
+    if error.http_status >= 500:
+        log.error("refused: %s", error, extra=told)
+    else:
+        log.info("refused", extra=told)
     return _answer(error.http_status, words, str(error) if words.show_detail else "")
 
 
@@ -79,20 +93,27 @@ def _http(error: HTTPException) -> Response:
     return _answer(error.code or 500, words)
 
 
-def _unreachable(error: OperationalError) -> Response:
-    reference = _noted(error)
+def _unreachable(error: Exception) -> Response:
+    reference = noted(error, "database")
     return _answer(
         503, Words("数据库没有应答", "请稍后再试；若一直如此，请管理员检查数据库服务。"), reference=reference
     )
 
 
 def _unexpected(error: Exception) -> Response:
-    return _answer(500, UNKNOWN, reference=_noted(error))
+    if is_away(error):
+        return _unreachable(error)
+    return _answer(500, UNKNOWN, reference=noted(error, "unexpected"))
 
 
-def _noted(error: Exception) -> str:
+def noted(error: Exception, kind: str) -> str:
+    """Write an error into the log, count it, and return the number under which it stands there.
+
+    Beside it stands the number of the request, under which everything else of it is found.
+    """
     reference = secrets.token_hex(4).upper()
-    log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
+    metrics.errors.labels(kind).inc()
+    log.error("reference %s", reference, extra={"error": type(error).__name__}, exc_info=error)
     return reference
 
 
@@ -100,5 +121,4 @@ def install(app: Flask) -> None:
     """Hang the table on an application."""
     app.register_error_handler(GridmgmtError, _ours)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _unreachable)
     app.register_error_handler(Exception, _unexpected)

@@ -1,13 +1,10 @@
 """Long work asked for on a page: an upload, an analysis; how far it is, told as it happens.
 
-A job is begun by a process of its own (`start`), outlives the page and the server that asked for it, and is
+A worker (`gridmgmt jobs work`) does it, whatever becomes of the page and the server that asked for it; it is
 followed through its row in the database alone.
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,7 +25,6 @@ from flask import (
 from flask_login import current_user
 from sqlalchemy import Engine
 
-from gridmgmt.config import Settings
 from gridmgmt.db import jobs as stored
 from gridmgmt.db.jobs import JOB_NAMES, STATUS_NAMES, JobLine
 from gridmgmt.db.models import JobKind, JobStatus, Role
@@ -55,36 +51,13 @@ COUNT_NAMES = {
 
 
 def begin(kind: JobKind, title: str, parameters: Mapping[str, Any]) -> int:
-    """Return the number of a job asked for by the person signed in; it is begun in a process of its own."""
-    number = stored.ask(databases().accounts, kind, title, parameters, current_user.who.username)
-    start(current_app.config["SETTINGS"], number)
-    return number
-
-
-def start(settings: Settings, number: int) -> None:
-    """Begin a job in a process that outlives this one, on the same home folder and database."""
-    given = {
-        "GRIDMGMT_HOME": str(settings.home),
-        "GRIDMGMT_DATABASE_URL": settings.database_url,
-        "GRIDMGMT_KEYRING": str(settings.keyring) if settings.keyring else None,
-        "GRIDMGMT_CIPHER": settings.cipher,
-    }
-    environment = os.environ | {name: value or "" for name, value in given.items()}
-    settings.home.mkdir(parents=True, exist_ok=True)
-    said = os.open(settings.home / "jobs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        subprocess.run(
-            ["setsid", "--fork", sys.executable, "-m", "gridmgmt", "jobs", "run", str(number)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, env=environment, check=True,
-        )  # fmt: skip
-    finally:
-        os.close(said)
+    """Return the number of a job asked for by the person signed in; a worker will do it."""
+    return stored.ask(databases().accounts, kind, title, parameters, current_user.who.username)
 
 
 def unseen() -> tuple[list[JobLine], list[JobLine]]:
     """Return the jobs under way, and those that ended since this person last looked at the list."""
     engine = databases().accounts
-    stored.clear_stale(engine)
     return stored.under_way(engine), stored.ended_since(engine, _looked())
 
 
@@ -102,10 +75,11 @@ def _looked() -> datetime:
 def listed() -> Any:
     """Every job, newest first."""
     engine, before = databases().accounts, _looked()
-    stored.clear_stale(engine)
     found = stored.listed(engine)
     session[SEEN] = time.time()
-    return render_template("jobs.html", jobs=found, before=before, now=datetime.now(UTC), **WORDS)
+    return render_template(
+        "jobs.html", jobs=found, before=before, now=datetime.now(UTC), workers=stored.workers(engine), **WORDS
+    )
 
 
 @pages.get("/<int:number>")
@@ -113,16 +87,16 @@ def listed() -> Any:
 def shown(number: int) -> Any:
     """One job: how far it is, or what came of it."""
     engine = databases().accounts
-    stored.clear_stale(engine)
     job = stored.of(engine, number)
     return render_template(
         "job.html", job=job, now=datetime.now(UTC), again=_can_again(job), count_names=COUNT_NAMES,
         words=import_words, plain=job.parameters.get("kind") in uploads.PLAIN_KINDS,
-        seconds=words_of_seconds, **WORDS,
+        seconds=words_of_seconds, workers=stored.workers(engine), **WORDS,
     )  # fmt: skip
 
 
 WORDS = {
+    "schedule": stored.SCHEDULE,
     "kind_names": {kind.value: name for kind, name in JOB_NAMES.items()},
     "status_names": {status.value: name for status, name in STATUS_NAMES.items()},
 }
@@ -146,7 +120,15 @@ def rejects_file(name: str, kind: str) -> Response:
     return attachment(data, path.name, "text/csv")
 
 
-# --- once more
+# --- stop, and once more
+
+
+@pages.post("/<int:number>/stop")
+@allow(Role.ADMIN)
+def stop(number: int) -> Any:
+    """Stop a job: what it has done so far is undone."""
+    stored.stop(databases().accounts, number, current_user.who.username)
+    return redirect(url_for("jobs.shown", number=number), 303)
 
 
 @pages.post("/<int:number>/again")
@@ -167,11 +149,14 @@ TRIAL = "（试跑）"
 
 
 def _can_again(job: JobLine) -> bool:
+    """Say whether a job can be asked for again: what a file was sent for, while the file is there."""
+    came_to_nothing = job.status in (JobStatus.FAILED, JobStatus.STOPPED)
     if job.kind != JobKind.IMPORT:
-        return job.status == JobStatus.FAILED
-    stands = (current_app.config["SETTINGS"].home / "uploads" / job.parameters["folder"]).is_dir()
+        return came_to_nothing
+    token = job.parameters.get("folder")  # a file of the inbox has none: it is put there once more
+    stands = bool(token) and (current_app.config["SETTINGS"].home / "uploads" / token).is_dir()
     trial = bool(job.parameters["dry_run"]) and job.status == JobStatus.DONE
-    return stands and (trial or job.status == JobStatus.FAILED)
+    return stands and (trial or came_to_nothing)
 
 
 @pages.post("/<int:number>/discard")
@@ -179,7 +164,7 @@ def _can_again(job: JobLine) -> bool:
 def discard(number: int) -> Any:
     """Remove the files that were sent for a job that is over."""
     job = stored.of(databases().accounts, number)
-    if not job.over or job.kind != JobKind.IMPORT:
+    if not job.over or "folder" not in job.parameters:
         raise ConflictError(f"job {number} still needs its files, or has none")
     uploads.drop(current_app.config["SETTINGS"].home, job.parameters["folder"])
     flash("已删除上传的文件。")
@@ -194,7 +179,6 @@ def discard(number: int) -> Any:
 def events(number: int) -> Any:
     """How a job goes on, as server-sent events; ends with the job, or after a while."""
     engine = databases().accounts
-    stored.clear_stale(engine)
     stored.of(engine, number)  # there is none: 404, not an empty stream
     answer = Response(_told(engine, number, request.headers.get("Last-Event-ID", "")), mimetype=EVENTS)
     answer.headers["Cache-Control"] = "no-store"
@@ -232,11 +216,18 @@ def _mark(job: JobLine) -> str:
 
 def _event(job: JobLine) -> str:
     told = {
-        "status": job.status, "state": STATUS_NAMES[JobStatus(job.status)], "over": job.over,
+        "status": job.status, "state": state_words(job), "over": job.over,
         "doing": job.doing or "", "percent": job.percent, "amount": _amount(job),
         "seconds": job.seconds(datetime.now(UTC)),
     }  # fmt: skip
     return f"id: {_mark(job)}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
+
+
+def state_words(job: JobLine) -> str:
+    """Return in a word how a job stands."""
+    if job.stopped_by and not job.over:
+        return "正在停止"
+    return STATUS_NAMES[JobStatus(job.status)]
 
 
 def _amount(job: JobLine) -> str:

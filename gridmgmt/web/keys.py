@@ -31,13 +31,13 @@ TAKEN = "这个名称已经用过，请换一个。"
 
 
 @pages.get("/keys")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def listed() -> Any:
     return _keys_page()
 
 
 @pages.post("/keys")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def add() -> Any:
     """Make a key; the page that answers is the only place where it ever stands."""
     form = request.form
@@ -55,22 +55,22 @@ def add() -> Any:
 
 
 @pages.post("/keys/revoke")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def revoke() -> Any:
     name = request.form.get("name", "")
-    keys.revoke(databases().accounts, name)
+    keys.revoke(databases().accounts, name, current_user.who.username)
     flash(f"已作废：{name}。用它的程序从现在起被拒绝。")
     return redirect(url_for("keys.listed"), 303)
 
 
 @pages.get("/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def hooks() -> Any:
     return _hooks_page()
 
 
 @pages.post("/webhooks")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def hook() -> Any:
     """Begin to tell an address; the page that answers shows its secret once."""
     form = request.form
@@ -88,16 +88,16 @@ def hook() -> Any:
 
 
 @pages.post("/webhooks/switch")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def switch() -> Any:
     name, on = request.form.get("name", ""), request.form.get("on") == "yes"
-    webhooks.switch(databases().accounts, name, on=on)
+    webhooks.switch(databases().accounts, name, current_user.who.username, on=on)
     flash(f"已启用：{name}，停用期间的动作会补发。" if on else f"已停用：{name}，不再推送。")
     return redirect(url_for("keys.hooks"), 303)
 
 
 @pages.post("/webhooks/ping")
-@allow(Role.ADMIN)
+@allow(Role.SECURITY)
 def ping() -> Any:
     """Send one message to try an address out."""
     name = request.form.get("name", "")

@@ -31,6 +31,7 @@ from gridmgmt.calendar import CHINA
 from gridmgmt.errors import InputError
 from gridmgmt.web.access import public, safe_target
 from gridmgmt.web.catalogue import LANGUAGES, catalogue, path, templates
+from gridmgmt.web.security import host_only
 
 pages = Blueprint("language", __name__)
 
@@ -52,7 +53,7 @@ def current() -> str:
 
 
 def _chosen() -> str:
-    for wanted in (session.get(COOKIE), request.cookies.get(COOKIE)):
+    for wanted in (session.get(COOKIE), request.cookies.get(host_only(COOKIE))):
         if wanted in NAMES:
             return str(wanted)
     wanted = request.accept_languages.best_match([CHINESE, "zh", *LANGUAGES], CHINESE)
@@ -80,8 +81,9 @@ def choose() -> Response:
     target = _page_before() or url_for("files.home")
     response: Response = redirect(target, 303)  # type: ignore[assignment]
     response.set_cookie(
-        COOKIE, wanted, COOKIE_SECONDS, secure=request.is_secure, httponly=True, samesite="Lax"
-    )
+        host_only(COOKIE), wanted, COOKIE_SECONDS,
+        secure=request.is_secure, httponly=True, samesite="Lax",
+    )  # fmt: skip
     return response
 
 

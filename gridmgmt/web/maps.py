@@ -23,7 +23,7 @@ from gridmgmt.web import basemap as basemaps
 from gridmgmt.web.areas import Bounds
 from gridmgmt.web.choice import MEASURES
 
-# Context layers as the table `map_layer` calls them, and what the switch calls them.
+# The context layers that are always offered, and what the switch calls them; others go by their own name.
 CONTEXT = {"road": "道路", "river": "河流"}
 _STRANGER = re.compile(r"(?:https?:)?//[\w.-]+", re.IGNORECASE)
 
@@ -94,6 +94,7 @@ def area_map(
     urls: tuple[tuple[str, str], ...],
     basemap: str | None = None,
     layers: tuple[str, ...] = (),
+    context: tuple[str, ...] = tuple(CONTEXT),
 ) -> MapParts:
     """Return the map of an area: shading by measure, Gi* outlines, town lines, rivers and roads.
 
@@ -108,6 +109,8 @@ def area_map(
     basemap : address pattern of a tile server, or None
     layers : names of `tile_layers.NAMES`
         What else the switch offers, off at first.
+    context : names of layers of the table `map_layer`
+        Rivers and roads are on at first, what a city imported besides is off.
 
     Raises SetupError when folium asks for a file that the manifest does not know.
     """
@@ -122,7 +125,7 @@ def area_map(
     for measure in measures:
         MapLayer("shading", MEASURES[measure], {"measure": measure}, show=measure == shown).add_to(page)
     # One shading alone is nothing to compare or explain: that is the map of one's own grid.
-    _add_overlays(page, dict(urls), outlines="gi" in measures and len(measures) > 1)
+    _add_overlays(page, dict(urls), context, outlines="gi" in measures and len(measures) > 1)
     # Our vector tiles are in Web Mercator, whatever the basemap.
     left_out = tile_layers.VECTOR if ground and ground.in_degrees else ()
     tile_layers.add(page, [name for name in layers if name not in left_out])
@@ -134,14 +137,16 @@ def area_map(
     return _parts(page, ground.addresses if ground else ())
 
 
-def _add_overlays(page: PageMap, urls: Mapping[str, str], *, outlines: bool) -> None:
+def _add_overlays(page: PageMap, urls: Mapping[str, str], context: Sequence[str], *, outlines: bool) -> None:
     if outlines:
         MapLayer("outlines", "热点轮廓（95% 以上）", {}, overlay=True).add_to(page)
     if "towns" in urls:
         MapLayer("towns", "镇街界线", {"url": urls["towns"]}, overlay=True).add_to(page)
     if "layers" in urls:
-        for layer, name in CONTEXT.items():
-            MapLayer("context", name, {"url": urls["layers"], "layer": layer}, overlay=True).add_to(page)
+        for layer in dict.fromkeys((*CONTEXT, *context)):
+            options = {"url": urls["layers"], "layer": layer}
+            name, show = CONTEXT.get(layer, layer), layer in CONTEXT
+            MapLayer("context", name, options, overlay=True, show=show).add_to(page)
 
 
 def _parts(page: PageMap, known: Sequence[str]) -> MapParts:

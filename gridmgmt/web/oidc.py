@@ -31,6 +31,7 @@ log = logging.getLogger("gridmgmt.web")
 pages = Blueprint("oidc", __name__, url_prefix="/oidc")
 
 EXTENSION = "gridmgmt.oidc"
+DISCOVERY = "/.well-known/openid-configuration"
 TIMEOUT = 8
 LEEWAY = 60  # seconds that two clocks may differ
 # What a token may be signed with: never with what is no secret, or with no key at all.
@@ -50,6 +51,9 @@ def start() -> Any:
     """Send the browser to the provider, with a state and a nonce that only this browser's session knows."""
     client = _client()
     wanted = request.args.get("next")
+    # A page of a stranger must not sign anybody in: where the provider knows them, nothing else would ask.
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return redirect(url_for("login.form"), 303)
     try:
         answer = client.authorize_redirect(url_for("oidc.callback", _external=True))
     except (RequestException, AuthlibBaseError, ValueError, KeyError, RuntimeError) as why:
@@ -89,8 +93,14 @@ def _link(issuer: str, subject: str) -> Any:
 
 
 def _sound(client: FlaskOAuth2App) -> tuple[str, str]:
-    """Return issuer and subject of an answer whose state, signature, issuer, audience and nonce are right."""
+    """Return issuer and subject of an answer whose state, signature, issuer, audience and nonce are right.
+
+    The issuer is the one whose description the settings name (OpenID Connect Discovery 1.0, 4.3).
+    """
     metadata = client.load_server_metadata()
+    described = current_app.config["SETTINGS"].oidc.discovery.removesuffix(DISCOVERY)
+    if metadata["issuer"].rstrip("/") != described:
+        raise KeyError("issuer")
     metadata["id_token_signing_alg_values_supported"] = [
         each
         for each in metadata.get("id_token_signing_alg_values_supported", ALGORITHMS)

@@ -223,4 +223,5 @@ def city_map(here: Territory, measures: tuple[str, ...], shown: str) -> maps.Map
     if not own_staff():  # somebody's own grid has no town lines in it
         urls["towns"] = url_for("data.shared_areas", level="town")
     layers = tile_layers.OFFERED.get(current_user.role, ()) if len(measures) > 1 else ()
-    return maps.area_map(bounds, measures, shown, tuple(urls.items()), current_app.config["BASEMAP"], layers)
+    basemap = current_app.config["BASEMAP"]
+    return maps.area_map(bounds, measures, shown, tuple(urls.items()), basemap, layers, here.context)

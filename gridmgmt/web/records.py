@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from gridmgmt.db.jobs import JobLine
 from gridmgmt.db.models import ImportRun
@@ -58,12 +58,6 @@ def imports(connection: Connection, jobs: Iterable[JobLine] = ()) -> list[Import
     asked = list(_asked(jobs))
     rows = connection.execute(select(ImportRun.__table__).order_by(ImportRun.id.desc()).limit(LATEST))
     return [_import_line(row, asked) for row in rows]
-
-
-def imports_since(connection: Connection, version: int, kinds: Iterable[str]) -> int:
-    """Return how many imports of some kinds changed anything after a data version."""
-    query = select(func.count()).where(ImportRun.id > version, ImportRun.kind.in_(list(kinds)))
-    return int(connection.execute(query).scalar_one())
 
 
 def import_of(connection: Connection, number: int) -> ImportLine | None:

@@ -4,7 +4,6 @@ Whoever scans the code of a grid or village need not say where they are. Nothing
 not need: name and telephone are left empty by most, and sealed when they are not.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -58,7 +57,7 @@ TOO_MANY = "这个网络或这个网格一小时内提交得太多了。填写�
 @pages.url_value_preprocessor
 def allow_photos(endpoint: str | None, _: object) -> None:
     # Before the form is read for its token, which is before the view.
-    if endpoint == "say.tell" and request.method == "POST" and _left(TRIES, "try", _caller()):
+    if endpoint == "say.tell" and request.method == "POST" and _left(TRIES, "try", throttle.address()):
         request.max_content_length = telling.LARGEST_FORM
 
 
@@ -122,7 +121,7 @@ def _villages(here: Territory, place: Place | None) -> dict[str, list[Place]]:
 @public
 def where() -> Any:
     """The name of the village and grid at a position, for whoever has just found it."""
-    if not _hit(LOOKS, "look", _caller()):
+    if not _hit(LOOKS, "look", throttle.address()):
         return jsonify(name=""), 429
     try:
         lon, lat = telling.point()
@@ -147,7 +146,7 @@ def at(connection: Connection, here: Territory, lon: float | None, lat: float | 
 def tell(area: str = "") -> Any:
     """Take in what a resident tells; what is not allowed brings the form back with all but the photo."""
     typed = telling.kept_typed(request.form)
-    if not _hit(TRIES, "try", _caller()) or not _left(AN_ADDRESS, "address", _caller()):
+    if not _hit(TRIES, "try", throttle.address()) or not _left(AN_ADDRESS, "address", throttle.address()):
         return _form(area, typed, TOO_MANY, 429)
     try:
         taken = _taken(area)
@@ -176,7 +175,7 @@ def _taken(area: str) -> Taken | None:
     keep = telling.keeping(photos, RESIDENT)
     taken = take_in(matters(), ring() if told.parties else None, actor, told, telling.key(), keep)
     if not taken.again:
-        _hit(AN_ADDRESS, "address", _caller())
+        _hit(AN_ADDRESS, "address", throttle.address())
     return taken
 
 
@@ -290,24 +289,6 @@ def _satisfaction() -> int:
 
 
 # --- how often
-
-
-def _caller() -> str:
-    """Return whom a request counts for: the address, of IPv6 the network that one household has.
-
-    Behind a server of this machine the address is the last one of the header, which that server has written;
-    what stands before it anybody may have written.
-    """
-    address = request.remote_addr or ""
-    if address in ("", "127.0.0.1", "::1"):
-        address = request.headers.get("X-Forwarded-For", "").rsplit(",", 1)[-1].strip() or address
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if found.version == 6:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
 
 
 def _hit(limit: RateLimitItem, *what: str) -> bool:

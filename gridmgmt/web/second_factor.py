@@ -1,7 +1,8 @@
 """The second factor: codes of an authenticator app that change every 30 seconds (TOTP, RFC 6238).
 
 The secret stands sealed in the account's row. A code is good for the step before and after its own, because
-clocks differ, and serves once: a step that was used, or an earlier one, is refused.
+clocks differ, and serves once: a step that was used, or an earlier one, is refused. Recovery codes
+(`privacy.accounts`) stand in for a telephone that is lost.
 """
 
 import hmac
@@ -12,9 +13,10 @@ import pyotp
 import segno
 from markupsafe import Markup
 
-from gridmgmt.db import accounts
+from gridmgmt.db import accounts, passwords
 from gridmgmt.db.accounts import Factor
 from gridmgmt.errors import InputError
+from gridmgmt.privacy.accounts import use_recovery
 from gridmgmt.privacy.cipher import new_salts, seal, unseal
 from gridmgmt.privacy.factors import FIELD
 from gridmgmt.web.databases import databases, ring
@@ -22,6 +24,11 @@ from gridmgmt.web.databases import databases, ring
 SECONDS = 30
 STEPS_APART = 1
 _CODE = re.compile(r"[0-9]{6}")
+_LETTERS = re.compile(r"[a-z0-9]")
+# How a second factor was proved.
+CODE, RECOVERY = "code", "recovery code"
+# What is typed in: a recovery code with spaces or signs between its groups.
+LONGEST = 32
 
 
 def prepared() -> Factor:
@@ -52,12 +59,17 @@ def confirmed(factor: Factor, code: str) -> Factor:
     return Factor(factor.sealed, factor.salt, step)
 
 
-def right(username: str, code: str) -> bool:
-    """Say whether a code is an account's present one; it is used up by asking."""
+def proved(username: str, told: str) -> str | None:
+    """Return `CODE` or `RECOVERY` when this is an account's present code, or one of its recovery codes, else
+    None; it is used up by asking.
+    """
     engine = databases().accounts
+    typed = "".join(_LETTERS.findall(told.lower()))
+    if len(typed) == passwords.GENERATED_LETTERS:
+        return RECOVERY if use_recovery(engine, username, passwords.grouped(typed)) else None
     factor = accounts.factor(engine, username)
-    step = _step(factor, code) if factor else None
-    return step is not None and accounts.use_step(engine, username, step)
+    step = _step(factor, told) if factor else None
+    return CODE if step is not None and accounts.use_step(engine, username, step) else None
 
 
 def _step(factor: Factor, code: str) -> int | None:

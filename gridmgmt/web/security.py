@@ -1,9 +1,10 @@
 """What every answer carries: a content policy with a nonce, cache rules, and compression."""
 
 import gzip
+import hashlib
 import secrets
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, abort, g, request
 from flask.sessions import SecureCookieSessionInterface
 
 from gridmgmt.config import Settings
@@ -50,8 +51,20 @@ def policy(nonce_value: str, tile_origin: str | None) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
+def host_only(name: str) -> str:
+    """Return the name of a cookie that no other host and no plain http can plant, over https alone."""
+    return f"__Host-{name}" if request.is_secure else name
+
+
 class Sessions(SecureCookieSessionInterface):
-    """Sets `Secure` whenever the request came by https; an intranet without certificates still works."""
+    """Over https the cookie is `Secure` and its name binds it to this host, path and scheme (`host_only`); an
+    intranet without certificates still works. What is in it is signed with SHA-256.
+    """
+
+    digest_method = staticmethod(hashlib.sha256)
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return host_only(super().get_cookie_name(app))
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
@@ -82,6 +95,11 @@ def install(app: Flask, settings: Settings) -> None:
     tile_origin = basemap_origin(settings.basemap)
     app.session_interface = Sessions()
     app.context_processor(lambda: {"nonce": nonce()})
+
+    @app.before_request
+    def refuse_nul() -> None:
+        if "\0" in request.path:  # no name of ours holds one, and the database takes none
+            abort(404)
 
     @app.after_request
     def finish(response: Response) -> Response:

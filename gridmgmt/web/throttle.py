@@ -4,6 +4,7 @@ Flask-Limiter's counters in memory would be one set a worker, so a guesser had a
 workers. These stand in a small SQLite file in the home folder that all workers of the machine share.
 """
 
+import ipaddress
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ def unlock(storage: FileStorage, name: str) -> bool:
 
 def opened(settings: Settings) -> FileStorage:
     """Return the counters of a city, those that its application counts with."""
-    return FileStorage(_address(settings))
+    return FileStorage(_file(settings))
 
 
 def count_failure() -> None:
@@ -142,8 +143,21 @@ def _failed(_: Response) -> bool:
     return bool(g.get("sign_in_failed"))
 
 
-def _address(settings: Settings) -> str:
+def _file(settings: Settings) -> str:
     return f"{SCHEME}:{settings.home / 'sign-in.sqlite'}"
+
+
+def address() -> str:
+    """Return whom a request without a name counts for: the address, of IPv6 the network that a household has.
+
+    Behind web servers of our own it is the one that they have seen (GRIDMGMT_PROXIES); a header that anybody
+    may have written counts for nothing.
+    """
+    try:
+        found = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
 # Only a wrong password or code counts; a right one never locks anybody out.
@@ -158,5 +172,5 @@ def failures_limited(view: View) -> View:
 
 def install(app: Flask, settings: Settings) -> None:
     """Hang the lock-out on an application."""
-    app.config["RATELIMIT_STORAGE_URI"] = _address(settings)
+    app.config["RATELIMIT_STORAGE_URI"] = _file(settings)
     limiter.init_app(app)

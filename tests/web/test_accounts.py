@@ -2,8 +2,11 @@
 
 import io
 import json
+import random
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import openpyxl
@@ -16,9 +19,10 @@ from sqlalchemy import Engine, text
 from gridmgmt.config import Settings
 from gridmgmt.db import accounts as stored
 from gridmgmt.db import identity, passwords
-from gridmgmt.db.models import Role
-from gridmgmt.errors import InputError
-from gridmgmt.privacy import factors
+from gridmgmt.db.models import ADMINISTRATORS, Role
+from gridmgmt.errors import ConflictError, InputError, NotFoundError
+from gridmgmt.privacy import accounts, factors
+from gridmgmt.privacy.accounts import COMMAND_LINE, NewAccount
 from gridmgmt.privacy.keyring import KeyRing
 from gridmgmt.web import access, create_app, second_factor
 from gridmgmt.web.databases import EXTENSION
@@ -88,12 +92,22 @@ def set_columns(city: Engine, username: str, values: str) -> None:
 
 def factor_on(client: FlaskClient) -> pyotp.TOTP:
     """Turn the second factor on as a person does, and return the app that now makes the codes."""
+    return with_recovery(client)[0]
+
+
+def with_recovery(client: FlaskClient) -> tuple[pyotp.TOTP, list[str]]:
+    """Turn the second factor on and return the app and the recovery codes that the page shows."""
     page = client.get("/account/factor").get_data(as_text=True)
     found = re.search(r'class="secret">([A-Z2-7]+)<', page)
     assert found
     app = pyotp.TOTP(found[1])
-    assert status(post(client, "/account/factor", code=app.now())) == 303
-    return app
+    answer = post(client, "/account/factor", code=app.now())
+    assert status(answer) == 200
+    return app, shown_codes(answer)
+
+
+def shown_codes(answer: object) -> list[str]:
+    return re.findall(r"<li><code>([a-z0-9-]{19})</code>", words(answer))
 
 
 # --- sessions
@@ -147,7 +161,7 @@ def test_a_cookie_kept_back_is_worth_nothing_after_signing_out(as_role: AsRole, 
 
 
 def test_a_session_of_somebody_else_is_not_found(as_role: AsRole) -> None:
-    admin, command = as_role(Role.ADMIN), as_role(Role.COMMAND)
+    admin, command = as_role(Role.SECURITY), as_role(Role.COMMAND)
     page = admin.get("/admin/accounts/of/command").get_data(as_text=True)
     assert "登录中的设备" in page
     with command.session_transaction() as session:
@@ -344,6 +358,190 @@ def test_turning_it_off_takes_password_and_code(app: Flask, city: Engine) -> Non
     assert sign_in(app.test_client(), "command").headers["Location"] == "/command"  # type: ignore[attr-defined]
 
 
+# --- recovery codes
+
+
+def at_the_code(app: Flask) -> FlaskClient:
+    """Return a browser that has shown the password of `command` and is asked for a code."""
+    client = app.test_client()
+    assert sign_in(client, "command").headers["Location"] == "/login/code"  # type: ignore[attr-defined]
+    return client
+
+
+def test_a_recovery_code_serves_once_and_leads_to_where_the_telephone_is_replaced(
+    as_role: AsRole, app: Flask, city: Engine
+) -> None:
+    _, codes = with_recovery(as_role(Role.COMMAND))
+    _, of_another = with_recovery(as_role(Role.PLANNER))
+    assert len({*codes, *of_another}) == 20
+    with city.connect() as connection:
+        kept = str(connection.scalar(text("SELECT recovery FROM account WHERE username = 'command'")))
+    assert not any(code in kept for code in codes)
+    page = as_role(Role.COMMAND).get("/account").get_data(as_text=True)
+    assert "恢复码还剩 10 个" in page
+    assert not any(code in page for code in codes)
+    assert status(post(at_the_code(app), "/login/code", code=of_another[0])) == 401
+    client = at_the_code(app)
+    typed = codes[0].upper().replace("-", " ")
+    assert post(client, "/login/code", code=typed).headers["Location"] == "/account"  # type: ignore[attr-defined]
+    page = client.get("/account").get_data(as_text=True)
+    assert "用掉了一个恢复码" in page
+    assert "恢复码还剩 9 个" in page
+    assert status(post(at_the_code(app), "/login/code", code=codes[0])) == 401, "used"
+    assert [line[:2] for line in lines(city)] == [
+        ("account.factor", "command"), ("account.factor", "planner"), ("account.recovery", "command"),
+    ]  # fmt: skip
+
+
+def test_of_many_who_show_the_same_recovery_code_at_once_one_comes_in(as_role: AsRole, city: Engine) -> None:
+    _, codes = with_recovery(as_role(Role.COMMAND))
+    with ThreadPoolExecutor(4) as pool:
+        came_in = list(pool.map(lambda _: accounts.use_recovery(city, "command", codes[3]), range(8)))
+    assert came_in.count(True) == 1
+    assert stored.one(city, "command").recovery_left == 9
+    assert [line[0] for line in lines(city)] == ["account.factor", "account.recovery"]
+
+
+def test_new_recovery_codes_take_password_and_code_and_end_the_old_ones(
+    as_role: AsRole, city: Engine
+) -> None:
+    client, path = as_role(Role.COMMAND), "/account/factor/codes"
+    assert status(post(client, path, "/account")) == 303, "there is no second factor"
+    codes, old = with_recovery(client)
+    set_columns(city, "command", "totp_step = NULL")
+    for form in (
+        {"password": "wrong horse", "code": old[0]},
+        {"password": small_city.PASSWORD, "code": "abcd-abcd-abcd-abcd"},
+        {"password": small_city.PASSWORD, "code": ""},
+    ):
+        assert status(post(client, path, "/account", **form)) == 401
+    answer = post(client, path, "/account", password=small_city.PASSWORD, code=codes.now())
+    new = shown_codes(answer)
+    assert len(new) == 10
+    assert answer.headers["Cache-Control"] == "no-store"  # type: ignore[attr-defined]
+    assert not accounts.use_recovery(city, "command", old[0])
+    assert accounts.use_recovery(city, "command", new[0])
+    lost = {"password": small_city.PASSWORD, "code": new[1]}
+    assert status(post(client, "/account/factor/off", "/account", **lost)) == 303
+    assert not accounts.use_recovery(city, "command", new[2]), "gone with the second factor"
+
+
+def test_guessed_recovery_codes_lock_the_name_out(as_role: AsRole, app: Flask) -> None:
+    with_recovery(as_role(Role.COMMAND))
+    guesser = at_the_code(app)
+    for _ in range(10):
+        assert status(post(guesser, "/login/code", code="abcd-2345-efgh-6789")) == 401
+    assert status(post(guesser, "/login/code", code="abcd-2345-efgh-6789")) == 429
+
+
+# --- a second person for administrators' accounts
+
+PASSWORD = r'class="secret">([a-z0-9-]{19})<'
+
+
+def confirm(client: FlaskClient, account: str, *why: str, agree: str = "yes") -> str:
+    """Answer a proposal as the page of the system administrator does, and return what it says then."""
+    form = {"account": account, "why": list(why), "agree": agree}
+    assert status(post(client, "/admin/confirm", "/account", **form)) == 303
+    return client.get("/admin").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("kind", ADMINISTRATORS)
+def test_a_new_administrator_comes_in_once_another_person_has_confirmed(
+    as_role: AsRole, app: Flask, city: Engine, kind: Role
+) -> None:
+    form = {"username": "second", "display_name": "王", "role": kind.value}
+    page = words(post(as_role(Role.SECURITY), "/admin/accounts/new", **form))
+    given = re.search(PASSWORD, page)
+    assert given
+    assert "系统管理员确认以后才能登录" in page
+    assert "待确认" in as_role(Role.SECURITY).get("/admin/accounts?state=waiting").get_data(as_text=True)
+    assert status(sign_in(app.test_client(), "second", given[1])) == 401
+    waiting = as_role(Role.ADMIN).get("/admin").get_data(as_text=True)
+    assert "新建账号，由 security 提请；从未登录" in waiting
+    assert "second 可以登录了" in confirm(as_role(Role.ADMIN), "second", "new")
+    assert sign_in(app.test_client(), "second", given[1]).headers["Location"] == "/account/password"  # type: ignore[attr-defined]
+    assert lines(city) == [
+        ("account.create", "security", {"account": "second", "role": kind.value}),
+        ("account.confirm", "admin", {"account": "second", "approve": True}),
+    ]
+
+
+OPENED_WAYS = (
+    ("password", {}), ("factor", {}), ("subject", {"issuer": "https://id.example", "subject": "7"}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("way", "form"), OPENED_WAYS, ids=[way for way, _ in OPENED_WAYS])
+def test_a_way_into_an_administrators_account_that_somebody_else_opens_waits_too(
+    as_role: AsRole, app: Flask, city: Engine, way: str, form: dict[str, str]
+) -> None:
+    auditor, page = as_role(Role.AUDITOR), "/admin/accounts/of/auditor"
+    assert status(post(as_role(Role.SECURITY), f"{page}/{way}", page, **form)) in (200, 303)
+    assert auditor.get("/audit").status_code == 302, "its sessions are over"
+    assert status(sign_in(app.test_client(), "auditor")) == 401
+    why = stored.one(city, "auditor").proposed_why
+    assert "auditor 仍然停用" in confirm(as_role(Role.ADMIN), "auditor", *why, agree="no")
+    assert stored.listed(city, stored.Filter(state="waiting"))[1] == 0
+    assert status(post(as_role(Role.SECURITY), f"{page}/switch", page, on="yes")) == 303
+    assert stored.one(city, "auditor").proposed_why == [*why, "opened"], "what was done before still shows"
+    assert "情况已经变了" in confirm(as_role(Role.ADMIN), "auditor", "opened")
+    assert not stored.one(city, "auditor").active
+    confirm(as_role(Role.ADMIN), "auditor", *why, "opened")
+    assert stored.one(city, "auditor").active
+
+
+def test_who_proposed_an_account_does_not_confirm_it_and_a_closed_one_is_not_opened_by_the_way(
+    city: Engine,
+) -> None:
+    accounts.create(city, "security", NewAccount("second", "王", "auditor"))
+    with pytest.raises(ConflictError):
+        accounts.confirm(city, "security", "second", ["new"], agreed=True)
+    accounts.switch(city, "security", "second", on=False)
+    accounts.put_password(city, "security", "second")
+    for why in (["new"], ["new", "password"]):
+        with pytest.raises(ConflictError):
+            accounts.confirm(city, "admin", "second", why, agreed=True)
+    assert not stored.one(city, "second").active
+
+
+def test_the_only_one_who_could_confirm_is_helped_on_the_server_alone(as_role: AsRole, city: Engine) -> None:
+    page = "/admin/accounts/of/admin"
+    for way, form in OPENED_WAYS:
+        answer = post(as_role(Role.SECURITY), f"{page}/{way}", page, **form)
+        assert status(answer) == 400
+        assert "用命令行办理" in words(answer)
+    assert as_role(Role.ADMIN).get("/admin").status_code == 200
+    given = accounts.put_password(city, COMMAND_LINE, "admin")
+    assert identity.authenticate(city, "admin", given) is not None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_security_administrator_does_alone_no_second_identity_comes_of_it(
+    city: Engine, seed: int
+) -> None:
+    accounts.create(city, COMMAND_LINE, NewAccount("chief", "某", "admin"))
+    chosen, known, came_in = random.Random(seed), dict[str, str](), set[str]()
+    for turn in range(60):
+        name = chosen.choice(["one", "two", "three", "admin", "auditor"])
+        fields = NewAccount(name, "某", chosen.choice([*ADMINISTRATORS, *[Role.COMMAND] * 3]))
+        acts: tuple[Callable[[], object], ...] = (
+            lambda: known.update({name: accounts.create(city, "security", fields)}),  # noqa: B023
+            lambda: known.update({name: accounts.put_password(city, "security", name)}),  # noqa: B023
+            lambda: accounts.change(city, "security", fields),  # noqa: B023
+            lambda: accounts.switch(city, "security", name, on=chosen.random() < 0.7),  # noqa: B023
+            lambda: accounts.bind_subject(city, "security", name, "https://id", f"{turn}"),  # noqa: B023
+            lambda: accounts.set_factor(city, "security", name, None),  # noqa: B023
+        )
+        with suppress(InputError, ConflictError, NotFoundError):
+            chosen.choice(acts)()
+        standing = {line.username: line for line in stored.listed(city, stored.Filter(state="on"), None)[0]}
+        mine = [standing[each] for each in known if each in standing]
+        assert not [line for line in mine if line.role in ADMINISTRATORS], turn
+        came_in |= {line.username for line in mine}
+    assert came_in, "ordinary accounts were opened meanwhile"
+
+
 # --- the administrator
 
 
@@ -359,7 +557,7 @@ def test_only_administrators_come_in_and_every_form_wants_its_token(as_role: AsR
                 assert as_role(Role.COMMAND).open(path, method=method).status_code == 403, (method, path)
                 assert as_role(None).open(path, method=method).status_code == 302, (method, path)
             if method == "POST":
-                assert as_role(Role.ADMIN).post(path).status_code == 400, path
+                assert as_role(Role.SECURITY).post(path).status_code == 400, path
 
 
 ACTS = (
@@ -379,16 +577,16 @@ ACTS = (
 def test_every_act_of_the_administrator_leaves_one_line(
     as_role: AsRole, city: Engine, path: str, what: str, form: dict[str, str]
 ) -> None:
-    client = as_role(Role.ADMIN)
+    client = as_role(Role.SECURITY)
     assert status(post(client, path, "/admin/accounts/of/command", **form)) in (200, 303)
     ((done, who, detail),) = lines(city)
-    assert (done, who) == (what, "admin")
+    assert (done, who) == (what, "security")
     assert detail["account"] == form.get("username", "command")
     assert not {"王", "李"} & set(re.findall(r"\w", json.dumps(detail, ensure_ascii=False)))
 
 
 def test_a_refused_act_leaves_no_line(as_role: AsRole, city: Engine) -> None:
-    client = as_role(Role.ADMIN)
+    client = as_role(Role.SECURITY)
     for path, form in (
         ("/admin/accounts/new", {"username": "x", "display_name": "王", "role": "command"}),
         ("/admin/accounts/new", {"username": "w1", "display_name": "王", "role": "grid_worker",
@@ -399,8 +597,9 @@ def test_a_refused_act_leaves_no_line(as_role: AsRole, city: Engine) -> None:
                                  "unit": "无此局"}),
         ("/admin/accounts/new", {"username": "w1", "display_name": "", "role": "command"}),
         ("/admin/accounts/new", {"username": "w1", "display_name": "王", "role": "boss"}),
-        ("/admin/accounts/of/admin", {"display_name": "我", "role": "command"}),
-        ("/admin/accounts/of/admin/switch", {}),
+        ("/admin/accounts/of/security", {"display_name": "我", "role": "security"}),
+        ("/admin/accounts/of/security/switch", {}),
+        ("/admin/accounts/of/admin", {"display_name": "某", "role": "auditor"}),
         ("/admin/accounts/of/command/subject", {"subject": "7", "issuer": "x"}),
     ):  # fmt: skip
         answer = post(client, path, "/admin/accounts/of/command", **form)
@@ -412,25 +611,28 @@ def test_a_refused_act_leaves_no_line(as_role: AsRole, city: Engine) -> None:
     assert lines(city) == []
 
 
-def test_the_last_administrator_stays(city: Engine) -> None:
-    from gridmgmt.privacy import accounts
-    from gridmgmt.privacy.accounts import NewAccount
-
+@pytest.mark.parametrize("kind", ADMINISTRATORS)
+def test_the_last_administrator_of_a_kind_stays_and_none_becomes_another(city: Engine, kind: Role) -> None:
     with pytest.raises(InputError, match="no administrator left"):
-        accounts.switch(city, "somebody", "admin", on=False)
+        accounts.switch(city, "somebody", kind, on=False)
     with pytest.raises(InputError, match="no administrator left"):
-        accounts.change(city, "somebody", NewAccount("admin", "某", "command"))
-    assert stored.one(city, "admin").role is Role.ADMIN
-    assert stored.one(city, "admin").active
-    assert lines(city) == []
+        accounts.change(city, "somebody", NewAccount(kind, "某", "command"))
+    accounts.create(city, COMMAND_LINE, NewAccount("second", "某", kind))
+    other = next(each for each in ADMINISTRATORS if each is not kind)
+    with pytest.raises(InputError, match="of its own"):
+        accounts.change(city, "somebody", NewAccount("second", "某", other))
+    assert (stored.one(city, kind).role, stored.one(city, kind).active) == (kind, True)
+    accounts.switch(city, "somebody", kind, on=False)
+    assert not stored.one(city, kind).active
+    assert [line[0] for line in lines(city)] == ["account.create", "account.change"]
 
 
 def test_a_new_grid_worker_gets_a_password_once_and_must_change_it(as_role: AsRole, app: Flask) -> None:
     form = {"username": "wang01", "display_name": "王", "role": "grid_worker", "area": "2号网格", "unit": "x"}
-    page = words(post(as_role(Role.ADMIN), "/admin/accounts/new", **form))
+    page = words(post(as_role(Role.SECURITY), "/admin/accounts/new", **form))
     given = re.search(r'class="secret">([a-z0-9-]{19})<', page)
     assert given
-    again = as_role(Role.ADMIN).get("/admin/accounts/of/wang01").get_data(as_text=True)
+    again = as_role(Role.SECURITY).get("/admin/accounts/of/wang01").get_data(as_text=True)
     assert given[1] not in again
     assert small_city.NEIGHBOUR in again
     client = app.test_client()
@@ -438,7 +640,7 @@ def test_a_new_grid_worker_gets_a_password_once_and_must_change_it(as_role: AsRo
 
 
 def test_switching_off_and_resetting_end_what_is_open(as_role: AsRole, app: Flask) -> None:
-    admin, command, planner = as_role(Role.ADMIN), as_role(Role.COMMAND), as_role(Role.PLANNER)
+    admin, command, planner = as_role(Role.SECURITY), as_role(Role.COMMAND), as_role(Role.PLANNER)
     page = "/admin/accounts/of/command"
     assert status(post(admin, f"{page}/switch", page)) == 303
     assert command.get("/account").status_code == 302
@@ -454,7 +656,7 @@ def test_switching_off_and_resetting_end_what_is_open(as_role: AsRole, app: Flas
 
 
 def test_a_locked_name_is_seen_and_unlocked(as_role: AsRole, app: Flask, city: Engine) -> None:
-    admin = as_role(Role.ADMIN)
+    admin = as_role(Role.SECURITY)
     for _ in range(10):
         sign_in(app.test_client(), "Command", "wrong")
     assert status(sign_in(app.test_client(), "command")) == 429
@@ -465,11 +667,11 @@ def test_a_locked_name_is_seen_and_unlocked(as_role: AsRole, app: Flask, city: E
     path = "/admin/accounts/of/command/unlock"
     assert status(post(admin, path, "/admin/accounts/of/command")) == 303
     assert status(sign_in(app.test_client(), "command")) == 302
-    assert lines(city) == [("account.change", "admin", {"account": "command", "unlocked": True})]
+    assert lines(city) == [("account.change", "security", {"account": "command", "unlocked": True})]
 
 
 def test_the_list_is_narrowed_by_the_address_and_exported_as_seen(as_role: AsRole, city: Engine) -> None:
-    admin = as_role(Role.ADMIN)
+    admin = as_role(Role.SECURITY)
     set_columns(city, "planner", "active = false, display_name = '=1+1'")
     for query, names in (
         ("", {role.value for role in Role}),
@@ -491,7 +693,7 @@ def test_the_list_is_narrowed_by_the_address_and_exported_as_seen(as_role: AsRol
 
 
 def test_areas_are_suggested_by_name_at_the_level_of_the_role(as_role: AsRole) -> None:
-    admin = as_role(Role.ADMIN)
+    admin = as_role(Role.SECURITY)
     grids = admin.get("/admin/accounts/areas?role=grid_worker&area=2号").get_data(as_text=True)
     assert re.findall(r'value="(\d+)"', grids) == [small_city.GRIDS[1]]
     towns = admin.get("/admin/accounts/areas?role=town_officer&area=").get_data(as_text=True)
@@ -519,7 +721,7 @@ def load(client: FlaskClient, content: str, name: str = "accounts.csv") -> objec
 def test_accounts_of_a_file_come_with_a_book_of_first_passwords(
     as_role: AsRole, app: Flask, city: Engine
 ) -> None:
-    answer = load(as_role(Role.ADMIN), GOOD)
+    answer = load(as_role(Role.SECURITY), GOOD)
     assert answer.headers["Cache-Control"] == "no-store"  # type: ignore[attr-defined]
     rows = list(openpyxl.load_workbook(io.BytesIO(answer.data)).active.values)  # type: ignore[attr-defined]
     first = {str(row[0]): str(row[5]) for row in rows[1:4]}
@@ -529,21 +731,21 @@ def test_accounts_of_a_file_come_with_a_book_of_first_passwords(
         found = identity.authenticate(city, name, password)
         assert found is not None
         assert found.must_change
-    assert lines(city) == [("account.create", "admin", {"rows": 3, "accounts": ["w1", "t2", "c3"]})]
+    assert lines(city) == [("account.create", "security", {"rows": 3, "accounts": ["w1", "t2", "c3"]})]
 
 
 def test_faults_of_a_file_name_row_and_column_and_nothing_is_made(as_role: AsRole, city: Engine) -> None:
     bad = (
         GOOD + "command,甲,指挥中心,,\nw1,乙,网格长,1,\nx y,丙,指挥中心,,\nd1,丁,部门,,无此局\ne1,戊,站长,,\n"
     )
-    page = words(load(as_role(Role.ADMIN), bad))
+    page = words(load(as_role(Role.SECURITY), bad))
     rows = re.findall(r'class="number">(\d+)</td><td>(\w+)</td><td>([^<]*)</td>', page)
     assert rows == [
         ("5", "账号", "command"), ("6", "范围", "1"), ("7", "账号", "x y"), ("8", "部门", "无此局"),
         ("9", "角色", "站长"),
     ]  # fmt: skip
     for name, content in (("a.csv", "姓名\n王\n"), ("a.exe", GOOD), ("a.xlsx", "no book"), ("a.csv", "")):
-        assert status(load(as_role(Role.ADMIN), content, name)) == 400, name
+        assert status(load(as_role(Role.SECURITY), content, name)) == 400, name
     assert lines(city) == []
     assert len(identity.accounts(city)) == len(Role)
 
@@ -551,12 +753,12 @@ def test_faults_of_a_file_name_row_and_column_and_nothing_is_made(as_role: AsRol
 def test_an_area_that_is_gone_is_told_to_both(as_role: AsRole, city: Engine) -> None:
     set_columns(city, "grid_worker", "area = '990101001001999'")
     assert "已撤并" in as_role(Role.GRID_WORKER).get("/account").get_data(as_text=True)
-    assert "已撤并" in as_role(Role.ADMIN).get("/admin/accounts/of/grid_worker").get_data(as_text=True)
-    assert "已撤并" in as_role(Role.ADMIN).get("/admin/accounts").get_data(as_text=True)
+    assert "已撤并" in as_role(Role.SECURITY).get("/admin/accounts/of/grid_worker").get_data(as_text=True)
+    assert "已撤并" in as_role(Role.SECURITY).get("/admin/accounts").get_data(as_text=True)
 
 
 def test_the_pages_keep_the_policy(as_role: AsRole) -> None:
-    client = as_role(Role.ADMIN)
+    client = as_role(Role.SECURITY)
     for path in ("/account", "/account/password", "/account/factor", "/admin/accounts", "/admin/accounts/new",
                  "/admin/accounts/of/command", "/admin/accounts/import"):  # fmt: skip
         answer = client.get(path)

@@ -1,8 +1,11 @@
 """The administrator's desk: an upload to its end, code lists, health; what an administrator may not see."""
 
 import json
+import os
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from werkzeug.test import TestResponse
 
 from gridmgmt.db import jobs as stored
 from gridmgmt.db.models import JobKind, Role
-from gridmgmt.web import jobs
+from gridmgmt.incidents import holidays
+from gridmgmt.incidents.flows import stored as flows
+from gridmgmt.incidents.flows.reading import as_text
 
 from . import small_city
 
@@ -42,11 +47,16 @@ def admin(as_role: AsRole) -> FlaskClient:
 
 
 @pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of the jobs begun; none is: their rows are all that matters here."""
-    numbers: list[int] = []
-    monkeypatch.setattr(jobs, "start", lambda _, number: numbers.append(number))
-    return numbers
+def worker(city: Engine, tmp_path: Path) -> Iterator[None]:
+    """A worker that does what is asked for, and says in worker.log what it has to say."""
+    address = city.url.render_as_string(hide_password=False)
+    home = {"GRIDMGMT_HOME": str(tmp_path), "GRIDMGMT_DATABASE_URL": address}
+    with (tmp_path / "worker.log").open("wb") as log:
+        command = [sys.executable, "-m", "gridmgmt", "jobs", "work", "--no-plan"]
+        running = subprocess.Popen(command, env=os.environ | home, stderr=log)
+    yield
+    running.terminate()
+    assert running.wait() == 0
 
 
 def page(client: FlaskClient, path: str, status: int = 200) -> str:
@@ -78,7 +88,7 @@ def events(answer: TestResponse) -> list[tuple[int, dict[str, Any]]]:
 
 
 def test_an_upload_is_tried_then_imported_and_its_rejects_name_nobody(
-    admin: FlaskClient, city: Engine, tmp_path: Path
+    admin: FlaskClient, city: Engine, tmp_path: Path, worker: None
 ) -> None:
     good = [f"A{n},2025-03-0{n} 08:30,01,114.00{n},32.995,楼上装修" for n in range(1, 6)]
     content = matters(
@@ -105,7 +115,6 @@ def test_an_upload_is_tried_then_imported_and_its_rejects_name_nobody(
     assert job.result is not None
     (file,) = job.result["files"]
     assert (file["file"], file["counts"]["new"], file["counts"]["rejected"]) == ("热线 2025.csv", 5, 2)
-    assert list((tmp_path / "uploads").iterdir()) == []
     with city.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM incident")).scalar_one() == 5
     # Whatever page or file: no value of a rejected row, and none on the disk.
@@ -115,14 +124,12 @@ def test_an_upload_is_tried_then_imported_and_its_rejects_name_nobody(
     assert number is not None
     for words in (
         kept.read_text(encoding="utf-8"), page(admin, f"{real}/rejects/1.csv"), page(admin, number[0]),
-        page(admin, real), page(admin, "/jobs"), (tmp_path / "jobs.log").read_text(),
+        page(admin, real), page(admin, "/jobs"), (tmp_path / "worker.log").read_text(),
     ):  # fmt: skip
         assert SECRET not in words
     assert "7,occurred_at" in page(admin, number[0])
     assert f">{Role.ADMIN.value}</a>" in page(admin, "/admin/imports")  # who
-
-
-def test_a_file_that_cannot_be_read_says_why(admin: FlaskClient, city: Engine) -> None:
+    # A file that cannot be read says why; by now what was sent before is gone.
     answer = upload(admin, "甲,乙\r\n1,2".encode("gb18030"), mapping=None)
     job = answer.headers["Location"]
     assert events(admin.get(f"{job}/events"))[-1][1]["status"] == "failed"
@@ -131,10 +138,11 @@ def test_a_file_that_cannot_be_read_says_why(admin: FlaskClient, city: Engine) -
     assert "热线 2025.csv" in shown
     assert "重新发起" in shown
     assert "uploads" not in shown  # no path of the server
+    assert len(list((tmp_path / "uploads").iterdir())) == 1
 
 
 def test_what_cannot_be_imported_is_refused_before_a_job_exists(
-    admin: FlaskClient, city: Engine, tmp_path: Path, begun: list[int]
+    admin: FlaskClient, city: Engine, tmp_path: Path
 ) -> None:
     wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"mapping": "[fields]\nexternal_id = 3"}, "映射文件不能使用：fields.external_id"),
@@ -149,12 +157,11 @@ def test_what_cannot_be_imported_is_refused_before_a_job_exists(
         assert answer.status_code == 400, form
         assert words in answer.get_data(as_text=True), form
     assert stored.listed(city) == []
-    assert begun == []
     assert not list(tmp_path.glob("uploads/*"))
 
 
 def test_large_requests_are_taken_for_an_upload_alone_and_from_an_administrator_alone(
-    admin: FlaskClient, as_role: AsRole, begun: list[int]
+    admin: FlaskClient, as_role: AsRole, city: Engine
 ) -> None:
     token = page(admin, "/admin/imports").split('name="csrf_token" value="')[1].split('"')[0]
     parts = (("csrf_token", token), ("kind", "incidents"), ('files"; filename="a.csv', "x" * (2 << 20)))
@@ -165,7 +172,7 @@ def test_large_requests_are_taken_for_an_upload_alone_and_from_an_administrator_
     assert admin.post("/admin/imports", **sent).status_code == 303
     assert admin.post("/admin/analyses", **sent).status_code == 413
     assert as_role(Role.COMMAND).post("/admin/imports", **sent).status_code == 403
-    assert len(begun) == 1
+    assert len(stored.listed(city)) == 1
 
 
 def test_events_begin_after_what_was_heard_last(admin: FlaskClient, city: Engine) -> None:
@@ -184,9 +191,7 @@ def test_events_begin_after_what_was_heard_last(admin: FlaskClient, city: Engine
     assert admin.get("/jobs/99/events").status_code == 404
 
 
-def test_analyses_are_asked_for_with_what_they_need(
-    admin: FlaskClient, city: Engine, begun: list[int]
-) -> None:
+def test_analyses_are_asked_for_with_what_they_need(admin: FlaskClient, city: Engine) -> None:
     for form in (
         {"kind": "hotspots", "from": "2025-01-01", "to": "2025-12-31", "level": "town"},
         {"kind": "clusters", "to": "2025-12-31"},
@@ -203,18 +208,31 @@ def test_analyses_are_asked_for_with_what_they_need(
         assert answer.status_code == 400
         assert words in answer.get_data(as_text=True)
     assert [job.kind for job in stored.listed(city)] == ["seasonal", "clusters", "hotspots"]
-    assert begun == [1, 2, 3]
 
 
-def test_what_is_failed_or_tried_can_be_asked_again_and_nothing_else(
-    admin: FlaskClient, city: Engine, begun: list[int]
+def test_what_is_failed_or_stopped_can_be_asked_again_and_nothing_else(
+    admin: FlaskClient, city: Engine
 ) -> None:
     failed = stored.ask(city, JobKind.CLUSTERS, "近期聚集", {"to": "2025-12-31"}, "admin")
     assert send(admin, f"/jobs/{failed}/again", "/admin/imports").status_code == 409
     stored.fail(city, failed, stored.INTERRUPTED)
     assert stored.INTERRUPTED in page(admin, f"/jobs/{failed}")
     assert send(admin, f"/jobs/{failed}/again", "/admin/imports").status_code == 303
-    assert stored.of(city, begun[0]).parameters == {"to": "2025-12-31"}
+    again = stored.listed(city)[0]
+    assert (again.status, again.parameters) == ("waiting", {"to": "2025-12-31"})
+    there = f"/jobs/{again.id}"
+    for words in ("停止</button>", "没有做后台工作的进程"):  # nobody works here
+        assert words in page(admin, there)
+    assert send(admin, f"{there}/stop", there).status_code == 303
+    shown = page(admin, there)
+    assert "停止</button>" not in shown
+    assert "admin 停止了这项工作" in shown
+    assert "已停止" in page(admin, "/jobs")
+    assert send(admin, f"{there}/stop", "/admin/imports").status_code == 409
+    assert send(admin, f"{there}/again", there).status_code == 303
+    with city.connect() as connection:
+        line = connection.execute(text("SELECT who, detail FROM audit_log WHERE what = 'job.stop'")).one()
+    assert line == ("admin", {"kind": "近期聚集", "job": again.id})
 
 
 def test_code_lists_change_with_a_line_in_the_log_and_what_is_used_stays(
@@ -260,6 +278,22 @@ def test_code_lists_change_with_a_line_in_the_log_and_what_is_used_stays(
         assert (rows, lines.scalar_one()) == (["01", "02"], 7)
         name = connection.execute(text("SELECT name FROM channel WHERE code = 'wx'")).scalar_one()
     assert name == "公众号"
+
+
+def test_a_changed_flow_and_other_working_days_leave_a_line_and_the_same_flow_again_none(
+    city: Engine,
+) -> None:
+    with city.connect() as connection:
+        nine = as_text(flows.active(connection)["nine_steps"])
+    for words in (nine, *[nine.replace("days = 15", "days = 12")] * 2):
+        flows.load(city, "admin", words, "nine.toml")
+    holidays.replace_year(city, "admin", 2026, [])
+    with city.connect() as connection:
+        rows = connection.execute(text("SELECT what, who, detail FROM audit_log ORDER BY id")).all()
+    assert [tuple(row) for row in rows] == [
+        ("code.change", "admin", {"kind": "流程", "of": "nine_steps"}),
+        ("code.change", "admin", {"kind": "工作日", "of": "2026"}),
+    ]
 
 
 def test_health_says_how_it_is_and_what_to_do(admin: FlaskClient, city: Engine, tmp_path: Path) -> None:
@@ -315,7 +349,7 @@ def test_areas_show_few_households_as_few_and_whom_nothing_is_bound_to(
 
 def test_every_page_of_the_desk_stands_in_its_frame(app: Flask, admin: FlaskClient) -> None:
     paths = re.findall(r'<li><a href="([^"]+)"', page(admin, "/admin").split("</nav>")[1])
-    assert len(paths) == 13
+    assert len(paths) == 11
     for path in paths:
         shown = page(admin, path)
         assert 'class="admin-side"' in shown, path

@@ -109,7 +109,10 @@ def _counts(engine: Engine) -> dict[str, str]:
     """Return a print of every table's rows."""
     with engine.connect() as connection:
         names = connection.execute(
-            text("SELECT relname FROM pg_stat_user_tables WHERE relname <> 'spatial_ref_sys'")
+            text(
+                "SELECT relname FROM pg_stat_user_tables"
+                " WHERE schemaname = 'public' AND relname <> 'spatial_ref_sys'"
+            )
         ).scalars()
         return {
             name: str(
@@ -214,6 +217,13 @@ FORGED = {
     "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "//evil.example",
     "Forwarded": "host=evil.example",
 }  # fmt: skip
+
+
+def test_what_fuzzing_found_in_addresses_is_refused_with_words(as_role: AsRole) -> None:
+    client = as_role(Role.SECURITY)
+    assert client.get("/admin/accounts/of/%00").status_code == 404
+    assert client.post("/admin/accounts/of/a%00b/switch").status_code in (400, 404)
+    assert client.get("/admin/accounts?form=2&endpoint=x").status_code == 200
 
 
 def test_every_answer_is_closed_to_frames_and_caches_and_to_hosts_that_a_request_makes_up(

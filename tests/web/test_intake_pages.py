@@ -124,6 +124,17 @@ def test_the_same_key_makes_no_second_matter(as_role: AsRole, world: World) -> N
     assert "另一件事情" in other.text
 
 
+def test_a_key_that_somebody_else_has_used_is_refused_and_shows_nothing_of_theirs(
+    as_role: AsRole, world: World
+) -> None:
+    key = str(uuid.uuid4())
+    taken(as_role(Role.TOWN_OFFICER), key=key, words="邻里的秘密")
+    answer = taken(as_role(Role.COMMAND), key=key, seen=str(only_case(world)))
+    assert answer.status_code == 409
+    assert "秘密" not in answer.text
+    assert rows(world, "SELECT count(*) FROM incident_case") == [(1,)]
+
+
 def test_a_matter_of_another_town_goes_there_and_the_teller_is_told(as_role: AsRole, world: World) -> None:
     client = as_role(Role.TOWN_OFFICER)
     answer = taken(client, **here(w.GRID_OTHER))

@@ -224,7 +224,7 @@ def test_an_unknown_subject_is_told_so_and_gets_no_account(
     assert answer.status_code == 403
     assert "这个身份还没有对应的账号" in answer.get_data(as_text=True)
     with city.connect() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM account")) == 7
+        assert connection.scalar(text("SELECT count(*) FROM account WHERE oidc_subject IS NOT NULL")) == 1
     with city.begin() as connection:
         connection.execute(text("UPDATE account SET active = false WHERE username = 'command'"))
     provider.claims.clear()
@@ -261,6 +261,29 @@ def test_the_owner_binds_an_account_with_its_password_alone(
     assert through(client, provider).status_code == 409, "that one is another account's"
     assert status(post(client, "/account/provider/off", "/account")) == 303
     assert _subject(city, "planner") is None
+
+
+def test_a_provider_is_the_one_whose_description_the_settings_name(
+    linked_app: Flask, provider: Provider, city: Engine
+) -> None:
+    with city.begin() as connection:
+        connection.execute(
+            text("UPDATE account SET oidc_issuer = 'https://id.other.example' WHERE username = 'command'")
+        )
+    provider.claims["iss"] = "https://id.other.example"
+    told = provider.discovery() | {"issuer": "https://id.other.example"}
+    provider.discovery = lambda: told  # type: ignore[method-assign]
+    client = linked_app.test_client()
+    assert through(client, provider).status_code == 403
+    assert client.get("/account").status_code == 302
+
+
+def test_a_page_of_a_stranger_begins_no_sign_in(linked_app: Flask, provider: Provider) -> None:
+    for site in ("cross-site", "same-site"):
+        answer = linked_app.test_client().get("/oidc/start", headers={"Sec-Fetch-Site": site})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    own = linked_app.test_client().get("/oidc/start", headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.headers["Location"].startswith(f"{provider.issuer}/authorize?")
 
 
 def test_without_a_provider_there_is_neither_button_nor_way(app: Flask) -> None:

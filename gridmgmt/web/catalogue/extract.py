@@ -25,7 +25,7 @@ _NO_WORDS = re.compile(
 )
 # Modules of lower floors whose words are shown.
 FLOORS = (
-    "calendar.py", "db/accounts.py", "db/models.py", "importing/uploads.py",
+    "calendar.py", "db/accounts.py", "db/jobs.py", "health/*.py", "db/models.py", "importing/uploads.py",
     "privacy/audit.py", "privacy/masks.py",
     "grids/models.py", "grids/rules.py", "grids/checks.py", "grids/topology/*.py",
     "hotspots/areas.py", "hotspots/stored.py",

@@ -7,16 +7,16 @@ hold data, so that only its number is told.
 import json
 import logging
 import re
-import secrets
 from datetime import date, datetime
 from typing import Any
 from xml.etree import ElementTree
 
 from flask import Response, request
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from gridmgmt.db.engine import is_away
 from gridmgmt.errors import GridmgmtError, InputError
+from gridmgmt.web import faults
 
 log = logging.getLogger("gridmgmt.web")
 
@@ -84,11 +84,11 @@ def failed(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _http(error)
     if isinstance(error, GridmgmtError) and error.http_status < 500:
-        log.info("%s %s", type(error).__name__, request.path)
+        log.info("%s", type(error).__name__)
         return refused(error.http_status, _words(error))
-    number = secrets.token_hex(4).upper()
-    log.error("reference %s: %s %s", number, request.method, request.path, exc_info=error)
-    busy = isinstance(error, OperationalError) or getattr(error, "http_status", 500) == 503
+    away = is_away(error)
+    number = faults.noted(error, "database" if away else "unexpected")
+    busy = away or getattr(error, "http_status", 500) == 503
     return refused(503 if busy else 500, f"something went wrong here; reference {number}")
 
 

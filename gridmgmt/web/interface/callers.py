@@ -15,6 +15,7 @@ from gridmgmt.config import Settings
 from gridmgmt.errors import NotAllowedError
 from gridmgmt.incidents.opening import keys
 from gridmgmt.incidents.opening.keys import Caller, Scope
+from gridmgmt.web import throttle
 from gridmgmt.web.databases import databases
 from gridmgmt.web.interface.answers import OPEN311, refused
 from gridmgmt.web.throttle import SCHEME, FileStorage
@@ -91,7 +92,7 @@ def _shown_key() -> str:
 
 def _place() -> str:
     # Counting needs no address that somebody could read in the file.
-    return hashlib.sha256((request.remote_addr or "").encode()).hexdigest()[:24]
+    return hashlib.sha256(throttle.address().encode()).hexdigest()[:24]
 
 
 def _count(who: str, most: int) -> int:

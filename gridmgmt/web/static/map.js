@@ -163,7 +163,11 @@
   }
 
   function lines(url, look, paneName, keep, after) {
-    var group = L.geoJSON(null, { interactive: false, renderer: L.canvas({ pane: paneName }), filter: keep, style: look });
+    var canvas = L.canvas({ pane: paneName });
+    var group = L.geoJSON(null, {
+      interactive: false, renderer: canvas, filter: keep, style: look,
+      pointToLayer: function (_, at) { return L.circleMarker(at, { radius: 5, renderer: canvas }); }
+    });
     once(url).then(function (found) {
       group.addData(found);
       if (after) after(group, found);
@@ -199,9 +203,10 @@
   }
 
   function context(options) {
-    var look = options.layer === "river"
-      ? { color: parts.colour("river"), weight: 2.5, fillColor: parts.colour("river"), fillOpacity: 0.8 }
-      : { color: parts.colour("road"), weight: 1.2, fill: false };
+    var look = {
+      river: { color: parts.colour("river"), weight: 2.5, fillColor: parts.colour("river"), fillOpacity: 0.8 },
+      road: { color: parts.colour("road"), weight: 1.2, fill: false }
+    }[options.layer] || { color: parts.colour("ink"), weight: 1.5, fillColor: parts.colour("ink"), fillOpacity: 0.25 };
     return lines(options.url, look, "lines", function (feature) { return feature.properties.layer === options.layer; });
   }
 
