@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from gridmgmt.errors import GridmgmtError
+from gridmgmt.errors import GridmgmtError, SetupError
 
 # Group or command -> the module and the object in it.
 COMMANDS = {
@@ -25,6 +25,8 @@ COMMANDS = {
     "screenshots": ("gridmgmt.cli.screenshots", "screenshots"),
     "account": ("gridmgmt.cli.accounts", "account"),
     "jobs": ("gridmgmt.cli.jobs", "jobs"),
+    "doctor": ("gridmgmt.cli.doctor", "doctor"),
+    "province": ("gridmgmt.cli.province", "province"),
     "audit": ("gridmgmt.cli.privacy", "audit"),
     "keys": ("gridmgmt.cli.privacy", "keys"),
     "privacy": ("gridmgmt.cli.rights", "privacy"),
@@ -59,3 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     except GridmgmtError as error:
         click.echo(f"gridmgmt: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        engine = sys.modules.get("gridmgmt.db.engine")  # not loaded for `cluster url`: it takes half a second
+        if engine is None or not engine.is_away(error):
+            raise
+        click.echo(f"gridmgmt: the database does not answer: {str(error).splitlines()[0]}", err=True)
+        sys.exit(SetupError.exit_code)

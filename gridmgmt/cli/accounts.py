@@ -1,5 +1,7 @@
 """`gridmgmt account`: who may sign in, from the command line: the first administrator, and when none can."""
 
+import sys
+
 import click
 
 from gridmgmt.cli.database import ready
@@ -11,6 +13,13 @@ from gridmgmt.privacy.accounts import COMMAND_LINE, NewAccount
 _keep = click.option(
     "--keep", is_flag=True, help="The password stays: for machines and demonstrations, never for people."
 )
+
+
+def _password() -> str:
+    """Return the password that is typed, or a line of the input; never an argument, which `ps` shows."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @click.group()
@@ -25,15 +34,12 @@ def account() -> None:
 @click.option("--area", help="Grid code (grid_worker) or town code (town_officer).")
 @click.option("--unit", help="Name of the department (department).")
 @_keep
-@click.password_option()
-def create(
-    username: str, role: str, name: str, area: str | None, unit: str | None, keep: bool, password: str
-) -> None:
-    """Make an account; the password is asked for, never taken from the command line's history.
+def create(username: str, role: str, name: str, area: str | None, unit: str | None, keep: bool) -> None:
+    """Make an account; the password is asked for, or read from the input when that is no terminal.
 
     Its owner chooses another one at the first sign-in.
     """
-    new = NewAccount(username, name or username, role, area, unit)
+    new, password = NewAccount(username, name or username, role, area, unit), _password()
     with ready() as engine:
         accounts.create(engine, COMMAND_LINE, new, password, must_change=not keep)
     click.echo(f"{username} ({role})")
@@ -42,9 +48,9 @@ def create(
 @account.command("password")
 @click.argument("username")
 @_keep
-@click.password_option()
-def password_(username: str, keep: bool, password: str) -> None:
+def password_(username: str, keep: bool) -> None:
     """Give an account another password, to be changed at the next sign-in; its sessions end."""
+    password = _password()
     with ready() as engine:
         accounts.put_password(engine, COMMAND_LINE, username, password, must_change=not keep)
     click.echo(f"{username}: 密码已重设，登录已结束")

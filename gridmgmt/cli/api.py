@@ -64,7 +64,7 @@ def list_keys(as_json: bool) -> None:
 def revoke_key(name: str) -> None:
     """End a key at once and for ever."""
     with ready() as engine:
-        keys.revoke(engine, name)
+        keys.revoke(engine, name, _who())
     click.echo(f"{name} is revoked")
 
 
@@ -123,7 +123,7 @@ def test_webhook(name: str, allow_here: bool) -> None:
 def switch_webhook(name: str, on: bool) -> None:
     """Switch an address off, or on again: then it is told what it missed."""
     with ready() as engine:
-        webhooks.switch(engine, name, on=on)
+        webhooks.switch(engine, name, _who(), on=on)
     click.echo(f"{name} is {'on' if on else 'off'}")
 
 

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 import click
 from sqlalchemy import Engine
 
+from gridmgmt.cli import backup
+from gridmgmt.cli.dictionary import dictionary
 from gridmgmt.config import settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, opened
-from gridmgmt.errors import SetupError
+from gridmgmt.errors import InputError, SetupError
 
 
 @contextmanager
@@ -81,6 +83,10 @@ def bring_up(engine: Engine) -> None:
     trees.install(engine)
 
 
+for command in (*backup.COMMANDS, dictionary):
+    db.add_command(command)
+
+
 @db.command("up")
 def up() -> None:
     """Bring the database to this version's schema; safe to repeat."""
@@ -97,3 +103,16 @@ def status() -> None:
     click.echo(f"schema at {found.current or 'nothing'}, this version wants {found.head}")
     if not found.up_to_date:
         raise SetupError("run: gridmgmt db up")
+
+
+@db.command("down")
+@click.argument("revision")
+@click.confirmation_option(prompt="Take migrations back? What newer tables and columns hold is lost.")
+def down(revision: str) -> None:
+    """Take the schema back to REVISION, so that the older version that wants it can be used again."""
+    with opened() as engine:
+        head = migrations.status(engine).head
+        if not (revision.isdecimal() and len(revision) == len(head) and "0001" <= revision <= head):
+            raise InputError("revision", revision, f"0001 to {head}")
+        migrations.down(engine, revision)
+        click.echo(f"schema at {migrations.status(engine).current}")

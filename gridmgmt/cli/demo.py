@@ -4,6 +4,7 @@ It loads the sample city through the same importers that a real city uses.
 """
 
 import json
+import logging
 import resource
 import secrets
 import sys
@@ -84,6 +85,7 @@ def demo(no_serve: bool, as_json: bool, scale: float, through: int, port: int) -
             click.echo(json.dumps(summary, ensure_ascii=False))
         if not no_serve:
             print_logins(logins, port)
+            logging.getLogger("gridmgmt.request").setLevel(logging.WARNING)  # the logins stay on the screen
             serve_forever("127.0.0.1", port, workers=2)
 
 

@@ -51,7 +51,7 @@ KINDS = {
         "Matters: CSV, XLSX or Parquet; idempotent on source and external id.",
     ),
     "layers": Kind(
-        "gridmgmt.grids.importer", "import_layers", "Lines and areas that help to read the map."
+        "gridmgmt.grids.importer", "import_layers", "Points, lines and areas that help to read the map."
     ),
     "mediators": Kind(
         "gridmgmt.incidents.mediation.mediators_import", "import_mediators",

@@ -172,10 +172,6 @@ PAGES: tuple[Page, ...] = (
     }),
     *_of(ADMIN, (DESK,), {
         "admin": "/admin",
-        "admin-accounts": "/admin/accounts",
-        "admin-account": "/admin/accounts/of/{username}",
-        "admin-account-new": "/admin/accounts/new",
-        "admin-accounts-import": "/admin/accounts/import",
         "admin-areas": "/admin/areas",
         "admin-codes": "/admin/codes",
         "admin-flows": "/admin/flows",
@@ -186,9 +182,15 @@ PAGES: tuple[Page, ...] = (
         "admin-job": "/jobs/{job}",
         "admin-backups": "/admin/backups",
         "admin-health": "/admin/health",
-        "admin-keys": "/admin/keys",
-        "admin-webhooks": "/admin/webhooks",
         "admin-papers": "/admin/papers",
+    }),
+    *_of(Role.SECURITY, (DESK,), {
+        "security-accounts": "/admin/accounts",
+        "security-account": "/admin/accounts/of/{username}",
+        "security-account-new": "/admin/accounts/new",
+        "security-accounts-import": "/admin/accounts/import",
+        "security-keys": "/admin/keys",
+        "security-webhooks": "/admin/webhooks",
     }),
     *_of(UNIT, BOTH, {"unit": "/unit?tab=asked", "unit-doing": "/unit?tab=doing"}),
     *_of(UNIT, (DESK,), {

@@ -1,11 +1,16 @@
 """`gridmgmt serve`: the web server."""
 
 import gc
+import os
 import socket
+import subprocess
+import sys
+import time
 
 import click
 
 from gridmgmt.cli.database import ready
+from gridmgmt.cli.watched import watched
 from gridmgmt.config import settings
 from gridmgmt.db.engine import database_url
 from gridmgmt.errors import SetupError
@@ -14,6 +19,8 @@ from gridmgmt.errors import SetupError
 THREADS = 8
 # Seconds until who is asked to stop does: longer than a page takes, shorter than a stream of events.
 GRACE = 15
+# Seconds between two starts of the worker of jobs, and until it is ended for good: longer than its own grace.
+RESTART, ENDED = 5.0, 30.0
 # Seconds for which an idle connection stays open: a browser that reads a page asks again on the same one.
 KEPT = 75
 
@@ -23,10 +30,11 @@ KEPT = 75
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Of a worker.")
-def serve(host: str, port: int, workers: int, threads: int) -> None:
-    """Serve the maps and lists until Ctrl+C."""
+@click.option("--no-jobs", is_flag=True, help="Leave long work to a `gridmgmt jobs work` that runs apart.")
+def serve(host: str, port: int, workers: int, threads: int, no_jobs: bool) -> None:
+    """Serve the maps and lists, and do long work beside them, until Ctrl+C."""
     check_port(host, port)
-    serve_forever(host, port, workers, threads)
+    serve_forever(host, port, workers, threads, jobs=not no_jobs)
 
 
 def check_port(host: str, port: int) -> None:
@@ -41,20 +49,58 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def serve_forever(host: str, port: int, workers: int, threads: int = THREADS) -> None:
-    """Run gunicorn here, on the private cluster where no server is named.
+class Worker:
+    """The process that does long work (`gridmgmt jobs work`): started anew when it ends.
 
-    The address of the private cluster is not put into the environment: a job that a page begins opens the
-    cluster by itself, and holds it when this server ends first.
+    It opens the database by itself, and is asked to end when this process is killed.
     """
-    from gunicorn.app.base import BaseApplication
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = time.monotonic()  # pages first
+        self._mine = os.getpid()
+
+    def keep(self) -> None:
+        """Start it unless it runs, or began a moment ago."""
+        ended = self._process is None or self._process.poll() is not None
+        if ended and time.monotonic() > self._started + RESTART:
+            command = [sys.executable, "-m", "gridmgmt", "jobs", "work", "--parent", str(os.getpid())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+            self._started = time.monotonic()
+
+    def end(self) -> None:
+        """Have it put back what it works on, and end; a forked web worker that ends leaves it alone."""
+        if self._process is None or os.getpid() != self._mine:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(ENDED)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve_forever(host: str, port: int, workers: int, threads: int = THREADS, *, jobs: bool = True) -> None:
+    """Run gunicorn here, on the private cluster where no server is named, and beside it a worker of jobs."""
+    from gunicorn.app.base import Arbiter, BaseApplication
+
+    worker = Worker() if jobs else None
+
+    class Keeper(Arbiter):
+        def manage_workers(self) -> None:  # called at least once a second
+            super().manage_workers()
+            if worker:
+                worker.keep()
 
     class Server(BaseApplication):
+        def run(self) -> None:
+            Keeper(self).run()
+
         def load_config(self) -> None:
             wanted = {
                 "bind": f"{host}:{port}", "workers": workers, "worker_class": "gthread", "threads": threads,
                 "timeout": 60, "graceful_timeout": GRACE, "keepalive": KEPT, "loglevel": "warning",
-            }  # fmt: skip
+            } | told  # fmt: skip
             for name, value in wanted.items():
                 self.cfg.set(name, value)
 
@@ -68,4 +114,11 @@ def serve_forever(host: str, port: int, workers: int, threads: int = THREADS) ->
 
     with ready(), database_url():
         settings().session_key()  # made before the fork, so that the workers agree on it
-        Server().run()
+        told = watched(settings())
+        import gridmgmt.web  # noqa: F401  after `watched`; once for all workers: who is killed is back in no time
+
+        try:
+            Server().run()
+        finally:
+            if worker:
+                worker.end()

@@ -16,9 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, extract, insert, select, text
 
+from gridmgmt.db.engine import acting
 from gridmgmt.errors import FileError, InputError
 from gridmgmt.incidents.handling.models import DayKind, Holiday
 from gridmgmt.incidents.working_days import WorkingDays
+from gridmgmt.privacy import audit
 
 PACKAGED = Path(__file__).with_name("holidays.toml")
 LONGEST_NAME = 20
@@ -226,9 +228,8 @@ def replace_year(engine: Engine, who: str, year: int, rows: Sequence[Day]) -> No
     Limits that are set already stay as they are. Raises InputError as `check` does.
     """
     check(year, rows)
-    with engine.begin() as connection:
-        # Who did it: the server's own log names it where statements are logged.
-        connection.execute(text("SELECT set_config('app.user', :who, true)"), {"who": who})
+    with acting(engine, who, "") as connection:
+        audit.record(connection, "code.change", detail={"kind": "工作日", "of": str(year)})
         connection.execute(text("LOCK TABLE holiday IN SHARE ROW EXCLUSIVE MODE"))
         connection.execute(delete(Holiday).where(extract("year", Holiday.day) == year))
         _add(connection, rows)

@@ -206,11 +206,12 @@ def read_buildings(connection: Connection, bounds: tuple[float, float, float, fl
 def read_barriers(
     connection: Connection, bounds: tuple[float, float, float, float] = EARTH
 ) -> list[LineString]:
-    """Return the lines of the context layers that reach into bounds, areas by their edge."""
+    """Return the roads and rivers that reach into bounds, areas by their edge."""
     rows = connection.execute(
         text("""
         SELECT ST_AsBinary(geom) FROM map_layer
-        WHERE ST_Dimension(geom) > 0 AND geom && ST_MakeEnvelope(:west, :south, :east, :north, 4490)
+        WHERE layer IN ('road', 'river') AND ST_Dimension(geom) > 0
+            AND geom && ST_MakeEnvelope(:west, :south, :east, :north, 4490)
         ORDER BY layer, name
         """),
         dict(zip(("west", "south", "east", "north"), bounds, strict=True)),

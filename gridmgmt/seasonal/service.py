@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from gridmgmt.errors import InputError, NotEnoughDataError
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.hotspots.cube import Located, locate, neighbours
 from gridmgmt.hotspots.models import AnalysisRun, RunKind
+from gridmgmt.hotspots.statistics.weights import Weights
 from gridmgmt.hotspots.stored import data_version
 from gridmgmt.incidents import pool
 from gridmgmt.incidents import service as incidents
@@ -78,7 +79,9 @@ def build(engine: Engine, year: int, *, capacity: int = CAPACITY, seed: int = SE
         told = locate(connection, start, end)
         problems = told.problems()
         finding = Finder(problems, clocks.days_between(start, end), seed).run()
-        fitted = _fitted(connection, problems, finding, range(start.year, end.year + 1), year)
+        seasonal = sorted({one.candidate.category for one in finding.listed})
+        near = neighbours(connection, problems, "grid", problems.areas("grid")[0])
+        fitted = fitted_by_category(problems, near, seasonal, range(start.year, end.year + 1), year)
         lines = within_capacity(
             _lines(connection, finding, fitted, told, year), capacity, _spared(connection, year)
         )
@@ -101,8 +104,12 @@ def full_years(connection: Connection, year: int) -> tuple[date, date]:
 
     Raises InputError for a year that the calendar does not know, NotEnoughDataError for fewer than two.
     """
+    return whole_years(incidents.period(connection), year)
+
+
+def whole_years(known: tuple[date, date] | None, year: int) -> tuple[date, date]:
+    """Return the whole years before one, of a history from a first to a last day; errors as `full_years`."""
     clocks.bin_days(Clock.LUNAR, year, 0)  # refuses a year outside the calendar before any work is done
-    known = incidents.period(connection)
     first = date.max if known is None else known[0]
     # A year whose first matter came later than January counts from the next one.
     from_year = first.year if (first.month, first.day) <= (1, 31) else first.year + 1
@@ -119,16 +126,14 @@ def full_years(connection: Connection, year: int) -> tuple[date, date]:
     return date(from_year, 1, 1), date(to_year, 12, 31)
 
 
-def _fitted(
-    connection: Connection, problems: Located, finding: Finding, years: range, target: int
+def fitted_by_category(
+    problems: Located, near: Weights, listed: Sequence[str], years: range, target: int
 ) -> dict[str, Expected]:
     """Return the expected problems by grid and 旬 of every category that is listed."""
-    listed = sorted({one.candidate.category for one in finding.listed})
     if not listed:
         return {}
     codes = problems.areas("grid")[0]
     history = history_of(problems, "grid", years)
-    near = neighbours(connection, problems, "grid", codes)
     town = np.unique([code[: DIGITS["town"]] for code in codes], return_inverse=True)[1]
     only = [problems.categories.index(code) for code in listed]
     return dict(zip(listed, fit(history, near, town, target, only), strict=True))

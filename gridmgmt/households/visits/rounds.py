@@ -6,7 +6,7 @@
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
@@ -214,10 +214,10 @@ def report(
     """
     told = stops.Report(done, None if done else reason)
     told.check()
-    at = service.checked_moment(visit, now or datetime.now(UTC)) if visit else None
     with on_roster(engine, actor) as connection:
         if visit and service.kept(connection, actor, visit.key) is not None:
             return
+        at = service.checked_moment(connection, visit, now) if visit else None
         stop = stops.locked(connection, stop_id)
         if visit is None and (stop.status, stop.closed_by) == (told.status, actor.username):
             return

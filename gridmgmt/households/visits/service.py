@@ -1,10 +1,10 @@
 """Records visits, once each however often a phone sends them, and reads the notebook of them."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gridmgmt.calendar import CHINA
@@ -67,11 +67,11 @@ def record(engine: Engine, ring: KeyRing, actor: Actor, seen: Seen, now: datetim
     ConflictError
         When the key is another's, or the stop was done already.
     """
-    at = checked_moment(seen, now or datetime.now(UTC))
     with on_roster(engine, actor) as connection:
         known = kept(connection, actor, seen.key)
         if known is not None:
             return known
+        at = checked_moment(connection, seen, now)
         place = place_of(connection, seen)
         if seen.stop_id is not None:
             stops.locked_open(connection, seen.stop_id)
@@ -98,8 +98,13 @@ def notebook(
     return lines
 
 
-def checked_moment(seen: Seen, now: datetime) -> datetime:
-    """Return when the visit was, at most `now`; InputError for what no clock roughly right would say."""
+def checked_moment(connection: Connection, seen: Seen, now: datetime | None = None) -> datetime:
+    """Return when the visit was, at most `now`; InputError for what no clock roughly right would say.
+
+    Now is what the database says: one web server of several may have its clock off, and phones would lose
+    what they have waiting.
+    """
+    now = now or connection.execute(select(func.now())).scalar_one()
     if len(seen.note) > LONGEST_NOTE:
         raise InputError("note", "a longer text", f"up to {LONGEST_NOTE} characters")
     if seen.visited_at.tzinfo is None:

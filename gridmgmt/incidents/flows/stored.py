@@ -7,11 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, insert, select, text, update
 
+from gridmgmt.db.engine import acting
 from gridmgmt.errors import NotFoundError
 from gridmgmt.incidents.flows import packaged
 from gridmgmt.incidents.flows.flow import Flow
 from gridmgmt.incidents.flows.reading import as_json, from_json, read
 from gridmgmt.incidents.handling.models import IncidentFlow
+from gridmgmt.privacy import audit
 
 # Two that load flows wait for each other on this lock.
 _LOCK = 7_340_011
@@ -51,9 +53,10 @@ def load(engine: Engine, who: str, words: str, file: str) -> str:
     with everything that is wrong with it; `engine` is the owner's.
     """
     flow = read(words, file)
-    with engine.begin() as connection:
+    with acting(engine, who, "") as connection:
         _lock(connection)
         if active(connection).get(flow.code) != flow:
+            audit.record(connection, "code.change", detail={"kind": "流程", "of": flow.code})
             _add(connection, who, flow)
     return flow.code
 

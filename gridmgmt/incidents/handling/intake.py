@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, insert, select, text
+from sqlalchemy.dialects import postgresql
 
 from gridmgmt.calendar import CHINA
 from gridmgmt.db.engine import acting
@@ -272,9 +273,10 @@ def found_case(connection: Connection, number: int) -> Row[Any]:
 
 
 def _remember(connection: Connection, actor: Actor, key: UUID, case_id: int, told: Told) -> None:
-    connection.execute(
-        insert(IncidentKey).values(key=key, who=actor.username, case_id=case_id, digest=told.digest())
-    )
+    row = {"key": key, "who": actor.username, "case_id": case_id, "digest": told.digest()}
+    written = connection.execute(postgresql.insert(IncidentKey).values(row).on_conflict_do_nothing())
+    if not written.rowcount:  # the policies hide the keys of others, so `_before` has not seen it
+        raise ConflictError(f"key {key}: somebody else has used it")
 
 
 def follow_hash(token: str) -> bytes:

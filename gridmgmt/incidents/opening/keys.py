@@ -11,14 +11,17 @@ from enum import StrEnum
 from sqlalchemy import Engine, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from gridmgmt.db.engine import acting
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.incidents.actor import Actor
 from gridmgmt.incidents.opening.models import ApiKey
+from gridmgmt.privacy import audit
 
 PREFIX = "gm_"
 SECRET_BYTES = 32
 A_MINUTE, MOST_A_MINUTE = 60, 100_000
-_NAME = re.compile(r"[\w.-]{2,60}")
+MOST_LETTERS = 60
+_NAME = re.compile(rf"[\w.-]{{2,{MOST_LETTERS}}}")
 
 
 class Scope(StrEnum):
@@ -100,7 +103,8 @@ def add(
         "a_minute": a_minute, "made_by": who, "expires_on": expires_on,
     }  # fmt: skip
     try:
-        with engine.begin() as connection:
+        with acting(engine, who, "") as connection:
+            audit.record(connection, "key.change", detail={"kind": "新建密钥", "of": name})
             connection.execute(insert(ApiKey).values(row))
     except IntegrityError:
         raise ConflictError(f"there is a key {name} already") from None
@@ -116,10 +120,11 @@ def listed(engine: Engine) -> list[KeyLine]:
         return [KeyLine(**{**row, "scopes": tuple(row["scopes"])}) for row in rows]
 
 
-def revoke(engine: Engine, name: str) -> None:
+def revoke(engine: Engine, name: str, who: str) -> None:
     """End a key at once and for ever; NotFoundError when none of that name stands."""
     statement = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None))
-    with engine.begin() as connection:
+    with acting(engine, who, "") as connection:
+        audit.record(connection, "key.change", detail={"kind": "作废密钥", "of": name[:MOST_LETTERS]})
         if not connection.execute(statement.values(revoked_at=func.now())).rowcount:
             raise NotFoundError(f"no key {name} stands")
 

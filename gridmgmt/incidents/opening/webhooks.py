@@ -21,12 +21,15 @@ from sqlalchemy import Connection, Engine, Row, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from gridmgmt.calendar import CHINA
+from gridmgmt.db.engine import acting
 from gridmgmt.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from gridmgmt.incidents.flows import stored as flows
 from gridmgmt.incidents.handling.acts import Act
 from gridmgmt.incidents.opening import sending
+from gridmgmt.incidents.opening.keys import MOST_LETTERS
 from gridmgmt.incidents.opening.models import Webhook
 from gridmgmt.incidents.terms import Status
+from gridmgmt.privacy import audit
 from gridmgmt.privacy.cipher import new_salts, seal, unseal
 from gridmgmt.privacy.keyring import KeyRing
 
@@ -40,7 +43,7 @@ DELAYS = tuple(
 )
 GONE = 410
 OFF = "switched off"
-_NAME = re.compile(r"[\w.-]{2,60}")
+_NAME = re.compile(rf"[\w.-]{{2,{MOST_LETTERS}}}")
 _LOCK = 7_311  # the class of the advisory locks: one sender an address at a time
 _SETTLED = "txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
@@ -102,7 +105,8 @@ def add(engine: Engine, ring: KeyRing, name: str, url: str, acts: Iterable[str],
         "acts": [act.value for act in Act if act in told], "made_by": who,
     }  # fmt: skip
     try:
-        with engine.begin() as connection:
+        with acting(engine, who, "") as connection:
+            audit.record(connection, "key.change", detail={"kind": "新建推送地址", "of": name})
             last = connection.scalar(text(f"SELECT coalesce(max(id), 0) FROM incident_step WHERE {_SETTLED}"))
             connection.execute(insert(Webhook).values(**row, after_step=last))
     except IntegrityError:
@@ -120,10 +124,13 @@ def listed(engine: Engine) -> list[HookLine]:
         return [HookLine(**{**row, "acts": tuple(row["acts"])}) for row in rows]
 
 
-def switch(engine: Engine, name: str, *, on: bool) -> None:
+def switch(engine: Engine, name: str, who: str, *, on: bool) -> None:
     """Switch an address off, or on again: it is then told of all that happened since."""
     fresh = {"failures": 0, "next_try_at": text("now()")} if on else {"last_answer": OFF}
-    with engine.begin() as connection:
+    with acting(engine, who, "") as connection:
+        audit.record(
+            connection, "key.change", detail={"kind": "推送地址", "of": name[:MOST_LETTERS], "active": on}
+        )
         statement = update(Webhook).where(Webhook.name == name).values(active=on, **fresh)
         if not connection.execute(statement).rowcount:
             raise NotFoundError(f"no webhook {name}")
