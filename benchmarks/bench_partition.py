@@ -94,7 +94,8 @@ def _row(name: str, seconds: float, mine: dict[str, float]) -> dict[str, Any] | 
     else:
         theirs, words = answer["seconds"], _said(answer)
     return {
-        "work": f"{BLOCKS} blocks to {DISTRICTS} districts (ours: {_said(mine)}; peer: {words})",
+        "work": f"{BLOCKS} blocks to {DISTRICTS} districts",
+        "note": f"ours: {_said(mine)}; peer: {words}",
         "ours_s": round(seconds, 4),
         "peer": name,
         "peer_version": version,

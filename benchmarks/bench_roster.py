@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 import sample_data
 from benchmarks import roster_pages
+from benchmarks.memory import family_mb
 from gridmgmt.config import Settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
@@ -188,33 +189,4 @@ def measured(command: list[str]) -> tuple[float, int, str]:
 
 def _watch(pid: int, done: Event, peak: list[int]) -> None:
     while not done.wait(0.05):
-        peak[0] = max(peak[0], sum(map(_resident_mb, _family(pid))))
-
-
-def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task").glob("*/children")
-    try:
-        return [
-            pid,
-            *(
-                other
-                for path in children
-                for child in path.read_text().split()
-                for other in _family(int(child))
-            ),
-        ]
-    except OSError:
-        return [pid]
-
-
-def _resident_mb(pid: int) -> int:
-    """Return the memory that is this process's own share (pages used by several count for each in part)."""
-    return _read(pid, "smaps_rollup", "Pss:") // 1024
-
-
-def _read(pid: int, name: str, field: str) -> int:
-    try:
-        content = Path(f"/proc/{pid}/{name}").read_text()
-    except OSError:
-        return 0
-    return int(content.split(field)[1].split()[0]) if field in content else 0
+        peak[0] = max(peak[0], family_mb(pid))

@@ -119,4 +119,4 @@ def run() -> list[dict[str, Any]]:
     )
     scores = {name: mean_log_score(forecast, coming) for name, forecast in forecasts.items()}
     logs = f"log score {scores['ours']:.3f} against {scores['peer']:.3f}"
-    return [row | {"work": f"{row['work']} ({logs})", "same_result": scores["ours"] >= scores["peer"]}]
+    return [row | {"note": logs, "same_result": scores["ours"] >= scores["peer"]}]

@@ -164,8 +164,8 @@ def _beside(
     ours_, theirs_ = statistics.median(ours_s), statistics.median(peer_s)
     rate, peer_rate = (len(tiles) / each for each in (ours_, theirs_))
     return {
-        "work": f"{len(tiles)} tiles of {what}, {WORKERS} workers each"
-                f" ({rate:.0f} a second against {peer_rate:.0f})",
+        "work": f"{len(tiles)} tiles of {what}, {WORKERS} workers each",
+        "note": f"{rate:.0f} a second against {peer_rate:.0f}",
         "ours_s": round(ours_, 3), "peer": "tipg", "peer_version": version("tipg"),
         "peer_s": round(theirs_, 2), "ratio": round(theirs_ / ours_, 1), "goal": goal,
         "same_result": same, "ours_peak_mb": None,
@@ -272,7 +272,7 @@ def _rate(
         peer_s.append(ask(empty, nothing, CLIENTS).seconds)
     ours, peer = statistics.median(ours_s), statistics.median(peer_s)
     return {
-        "work": f"{what} ({len(asked) / ours:.0f} a second against {len(asked) / peer:.0f})",
+        "work": what, "note": f"{len(asked) / ours:.0f} a second against {len(asked) / peer:.0f}",
         "ours_s": round(ours, 3), "peer": "an empty Flask route", "peer_version": version("flask"),
         "peer_s": round(peer, 3), "ratio": round(peer / ours, 2), "goal": KEPT_GOAL, "same_result": same,
         "ours_peak_mb": None, "rounds": [round(b / a, 2) for a, b in zip(ours_s, peer_s, strict=True)],

@@ -12,14 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WORKERS = 2
+SERVE = [sys.executable, "-m", "gridmgmt", "serve", "--no-jobs", "--workers", str(WORKERS), "--port"]
 
 
 @contextmanager
 def served(home: Path, url: str | None = None) -> Iterator[int]:
     """Run `gridmgmt serve` with two workers on a home, or on the database of a URL; gives the port."""
-    command = [sys.executable, "-m", "gridmgmt", "serve", "--workers", str(WORKERS), "--port"]
     named = {"GRIDMGMT_HOME": str(home)} | ({"GRIDMGMT_DATABASE_URL": url} if url else {})
-    with running(command, "/healthz", named) as port:
+    with running(SERVE, "/healthz", named) as port:
         yield port
 
 
@@ -29,6 +29,15 @@ def running(command: list[str], path: str, named: dict[str, str] | None = None) 
 
     `named` are variables of its environment.
     """
+    with started(command, path, named) as (port, _):
+        yield port
+
+
+@contextmanager
+def started(
+    command: list[str], path: str, named: dict[str, str] | None = None
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a command as `running` does; gives its process besides."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -37,7 +46,7 @@ def running(command: list[str], path: str, named: dict[str, str] | None = None) 
     )
     try:
         _wait(process, port, path)
-        yield port
+        yield port, process
     finally:
         process.terminate()
         process.wait(30)

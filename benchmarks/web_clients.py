@@ -255,8 +255,8 @@ def _row(clients: Sequence[Client], pace: tuple[float, float], seconds: float) -
     p95 = _at(every, 0.95)
     return {
         "work": f"{len(clients)} people of {len(COUNTS)} roles for {seconds:.0f} s, "
-        f"{pace[0]}-{pace[1]} s to think: {len(every)} requests ({len(every) / seconds:.0f}/s), "
-        f"p95 {p95:.0f} ms, {len(errors)} errors"
+        f"{pace[0]}-{pace[1]} s to think, p95",
+        "note": f"{len(every)} requests ({len(every) / seconds:.0f}/s), {len(errors)} errors"
         + (f", not there: {', '.join(absent)}" if absent else ""),
         "median_ms": round(_at(every, 0.5), 1), "p95_ms": round(p95, 1), "slowest_ms": round(every[-1], 1),
         "goal_ms": P95_MS, "met": p95 < P95_MS and not errors and not absent, "errors": len(errors),

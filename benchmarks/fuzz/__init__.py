@@ -1,0 +1,1 @@
+"""Fuzz: `python -m benchmarks.fuzz api|files [--count N]` (docs/operate.md)."""
