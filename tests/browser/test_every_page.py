@@ -219,8 +219,8 @@ def _on_paper(tab: Page) -> list[str]:
 
 # Answers that are no page: files, data, fragments of a page, and where a form is sent.
 NO_PAGE = (
-    "/healthz", "/favicon.ico", "/static/", "/data/", "/api/", "/plan/api/", "/tiles/", "/language/",
-    "/oidc/", "/command/<any(",
+    "/healthz", "/readyz", "/metrics", "/favicon.ico", "/static/", "/data/", "/api/", "/plan/api/", "/tiles/",
+    "/language/", "/oidc/", "/command/<any(",
     "/map/view.", "/plan/<int:number>/files/", "/seasonal/list.", "/grid/tasks/photos/", "/grid/manifest",
     "/grid/worker.js", "/homes/buildings.geojson", "/exports/<int:number>/file", "/visits/token",
     "/visits/worker.js", "/matters/list.", "/matters/qr/<code>.svg", "/matters/<int:case_id>/preview",

@@ -2,15 +2,28 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, text
 
+from gridmgmt.cli import cli
 from gridmgmt.db.cluster import Cluster
+from gridmgmt.db.engine import WRITER, make_engine, opened
+from gridmgmt.db.models import Role
+from gridmgmt.errors import NotEnoughDataError
+from gridmgmt.planning import service as plans
+from gridmgmt.planning.models import Operation
+
+from . import docs_commands
 
 SCALE = "0.03"
+PASSWORD = "一个够长的密码 2026"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +42,7 @@ def gridmgmt(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
 
 
@@ -107,3 +120,71 @@ def test_the_same_hotspot_run_twice_gives_the_same_rows(
     nothing = gridmgmt(home, "hotspots", "run", "--from", "2001-01-01", "--to", "2001-12-31")
     assert nothing.returncode == 2
     assert "2001" in nothing.stderr
+
+
+# --- what the pages tell people to type
+
+
+def test_every_command_of_the_docs_runs(
+    home: Path,
+    demo: subprocess.CompletedProcess[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRIDMGMT_HOME", str(home))
+    monkeypatch.delenv("GRIDMGMT_DATABASE_URL", raising=False)
+    docs_commands.write_files(home / "sample", tmp_path / "files")
+    wanted, failed = list(docs_commands.commands()), []
+    with opened() as engine:
+        _draw_plans(engine, 7)
+        with engine.begin() as connection:  # a page that begins with nothing makes them
+            connection.execute(text("DELETE FROM account WHERE role IN ('admin', 'security', 'auditor')"))
+        for command in wanted:
+            folder = tmp_path / command.page.replace("/", "-")
+            if not folder.exists():
+                shutil.copytree(tmp_path / "files", folder)
+            monkeypatch.chdir(folder)
+            why = _typed(command)
+            if why:
+                failed.append(f"{command.page}: gridmgmt {' '.join(command.arguments)}: {why}")
+    assert not failed, "\n".join(failed)
+    assert sum(command.runs for command in wanted) > 50
+
+
+def _typed(command: docs_commands.Command) -> str:
+    """Run a command, or read it to its last option where it cannot run here; return what went wrong."""
+    runner, answers = CliRunner(), f"{PASSWORD}\n{PASSWORD}\n" if "account" in command.arguments else "y\n"
+    if not command.runs:
+        with runner.isolation(answers):
+            return _read(cli, list(command.arguments))
+    done = runner.invoke(cli, command.arguments, answers)
+    if command.out:
+        Path(command.out).write_text(done.stdout, encoding="utf-8")
+    small = isinstance(done.exception, NotEnoughDataError)  # that is the city's size, and said so
+    return "" if small or not done.exception else repr(done.exception)
+
+
+def _read(group: click.Command, arguments: list[str]) -> str:
+    """Return what is wrong with a call: no such command or option."""
+    try:
+        with group.make_context(group.name, arguments) as context:
+            if not isinstance(group, click.Group):
+                return ""
+            _, found, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    except click.UsageError as why:
+        return why.format_message()
+    return _read(found, rest) if found else f"no command {arguments}"
+
+
+def _draw_plans(engine: Engine, number: int) -> None:
+    """Make plans until there is one of this number, and let it change something."""
+    with engine.connect() as connection:
+        query = "SELECT username FROM account WHERE role = 'planner'"
+        planner = plans.Actor(connection.execute(text(query)).scalars().one(), Role.PLANNER)
+        query = "SELECT code15 FROM grid WHERE kind = 'base' AND valid_to IS NULL ORDER BY code15 LIMIT 1"
+        grid = str(connection.execute(text(query)).scalar_one())
+    own = make_engine(engine.url.render_as_string(hide_password=False), role=WRITER)
+    while (plan := plans.create(own, planner, f"方案{number}", "")).id < number:
+        pass
+    plans.edit(own, planner, plan.id, Operation.SPLIT_EVENLY, {"key": grid, "parts": 2}, plan.version)
+    own.dispose()

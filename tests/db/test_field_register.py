@@ -1,14 +1,18 @@
 """The field register and the database say the same, column by column."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from gridmgmt.cli import dictionary
+from gridmgmt.db import dictionary as stored
 from gridmgmt.errors import NotFoundError
 from gridmgmt.privacy import register
 from gridmgmt.privacy.register import Entry, Period, Subject
 
+PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 # Of extensions there is spatial_ref_sys; the years of a partitioned table are the table itself.
 COLUMNS = """
     SELECT c.relname, a.attname FROM pg_class c
@@ -137,3 +141,9 @@ def test_no_role_but_the_rosters_reads_what_tells_of_residents(engine: Engine) -
             },
         )
         assert {(role, table) for role, table in rights} == allowed
+
+
+def test_the_page_of_tables_and_columns_is_what_the_database_has(engine: Engine) -> None:
+    with engine.connect() as connection:
+        made = dictionary.page(stored.tables(connection))
+    assert made == PAGE.read_text(encoding="utf-8"), "gridmgmt db dictionary > docs/data-dictionary.md"

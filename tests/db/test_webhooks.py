@@ -176,7 +176,7 @@ def test_who_never_answers_is_switched_off_and_misses_nothing_when_switched_on(
     assert done[-1] == Delivered(failed=1, switched_off=1)
     assert not webhooks.listed(world.owner)[0].active
     assert deliver(world, timedelta(days=99)) == Delivered()
-    webhooks.switch(world.owner, "city", on=True)
+    webhooks.switch(world.owner, "city", "admin", on=True)
     assert deliver(world) == Delivered(sent=1)
     receiver.answers = [410]  # whoever says "gone" means it
     world.take_in()
@@ -282,7 +282,7 @@ def test_a_ping_changes_nothing_and_a_name_is_taken_once(world: World, receiver:
     with pytest.raises(ConflictError):
         hooked(world, receiver.url)
     with pytest.raises(NotFoundError):
-        webhooks.switch(world.owner, str(uuid.uuid4()), on=False)
+        webhooks.switch(world.owner, str(uuid.uuid4()), "admin", on=False)
     with world.owner.connect() as connection:
         stored = connection.execute(text("SELECT * FROM webhook")).one()
     assert secret.encode() not in bytes(stored.secret)

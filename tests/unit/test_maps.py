@@ -38,6 +38,15 @@ def test_the_map_fits_the_city_and_offers_every_shading_with_the_chosen_one_show
     assert "gridmgmt.legend()" in script
 
 
+def test_a_layer_that_a_city_imported_has_its_switch_and_is_off_at_first() -> None:
+    bounds = (114.0, 32.97, 114.03, 33.0)
+    script = maps.area_map(bounds, ("rate",), "rate", (("layers", "/l"),), context=("road", "学校")).script
+    assert 'map_layer_3 = gridmgmt.context({"layer": "\\u5b66\\u6821", "url": "/l"})' in script
+    assert '"\\u5b66\\u6821" : map_layer_3' in script
+    assert "map_layer_1.addTo(map_city)" in script
+    assert "map_layer_3.addTo" not in script
+
+
 def test_nothing_inline_that_a_strict_policy_would_stop() -> None:
     found = _map()
     assert "style=" not in found.html
