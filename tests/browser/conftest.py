@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from sqlalchemy import Engine, text
 from werkzeug.serving import make_server
@@ -127,10 +127,17 @@ def server(sample_city: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 class _served:
-    """A Werkzeug server in a thread, closed to the last socket at the end."""
+    """A Werkzeug server in a thread, closed to the last socket at the end.
+
+    An answer is read whole and its files closed before it is sent: Werkzeug forgets to close one whose browser
+    has gone away, as a phone that signs out does.
+    """
 
     def __init__(self, app: Flask) -> None:
-        self.server = make_server("127.0.0.1", 0, app, threaded=True)
+        def whole(environ: dict, start: Callable) -> object:
+            return Response.from_app(app, environ, buffered=True)(environ, start)
+
+        self.server = make_server("127.0.0.1", 0, whole, threaded=True)
         self.thread = threading.Thread(target=self.server.serve_forever)
 
     def __enter__(self) -> str:
