@@ -140,16 +140,16 @@ def settings() -> Settings:
     InputError names the variable that is not what is allowed, SetupError the file that cannot be read.
     """
     return Settings(
-        home=_path("GRIDMGMT_HOME") or Path(".gridmgmt").absolute(),
+        home=Path(_told("GRIDMGMT_HOME")).absolute(),
         database_url=value("GRIDMGMT_DATABASE_URL"),
         secret_key=value("GRIDMGMT_SECRET_KEY"),
         basemap=value("GRIDMGMT_BASEMAP"),
-        cipher=value("GRIDMGMT_CIPHER") or "aes-256-gcm",
+        cipher=_told("GRIDMGMT_CIPHER"),
         keyring=_path("GRIDMGMT_KEYRING"),
         backups=_path("GRIDMGMT_BACKUPS"),
         backup_recipient=value("GRIDMGMT_BACKUP_RECIPIENT"),
         idle_minutes=_number("GRIDMGMT_IDLE_MINUTES", 1, 24 * 60),
-        second_factor=_words(value("GRIDMGMT_SECOND_FACTOR") or ""),
+        second_factor=_words(_told("GRIDMGMT_SECOND_FACTOR")),
         proxies=_number("GRIDMGMT_PROXIES", 0, 4),
         log=_choice("GRIDMGMT_LOG", ("plain", "json")),
         slow_ms=_number("GRIDMGMT_SLOW_MS", 1, 600_000),
@@ -174,20 +174,24 @@ def value(name: str) -> str | None:
         raise SetupError(f"{name}_FILE: {why.strerror}") from None
 
 
+def _told(name: str) -> str:
+    return value(name) or _BY_NAME[name].default
+
+
 def _path(name: str) -> Path | None:
     told = value(name)
     return Path(told).absolute() if told else None
 
 
 def _number(name: str, least: int, most: int) -> int:
-    told = value(name) or _BY_NAME[name].default
+    told = _told(name)
     if not (told.isascii() and told.isdecimal() and least <= int(told) <= most):
         raise InputError(name, told, f"{least} to {most}")
     return int(told)
 
 
 def _choice(name: str, allowed: tuple[str, ...]) -> str:
-    told = value(name) or _BY_NAME[name].default
+    told = _told(name)
     if told not in allowed:
         raise InputError(name, told, " or ".join(allowed))
     return told
@@ -205,7 +209,7 @@ def _oidc() -> Oidc | None:
     client, secret = value("GRIDMGMT_OIDC_CLIENT_ID"), value("GRIDMGMT_OIDC_CLIENT_SECRET")
     if not (client and secret):
         raise SetupError("GRIDMGMT_OIDC_DISCOVERY is set: set GRIDMGMT_OIDC_CLIENT_ID and its secret as well")
-    return Oidc(discovery, client, secret, value("GRIDMGMT_OIDC_NAME") or Oidc.name)
+    return Oidc(discovery, client, secret, _told("GRIDMGMT_OIDC_NAME"))
 
 
 @cache

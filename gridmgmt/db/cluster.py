@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gridmgmt.db.held import locked
 from gridmgmt.errors import SetupError
 
 OUTSIDE = Path("/var/lib/gridmgmt")
@@ -106,7 +107,7 @@ class Cluster:
         """
         self._create_if_absent()
         self._hold()
-        with self._starting():
+        with locked(self.root / "starting"):
             if keep:
                 self._touch(self.root / "keep")
             if not self.running():
@@ -145,7 +146,7 @@ class Cluster:
 
     def _create_if_absent(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        with _locked(self.home / "create.lock"):
+        with locked(self.home / "create.lock"):
             if (self.data / "PG_VERSION").exists():
                 return
             self._make_root()
@@ -278,11 +279,6 @@ class Cluster:
             return False
         return True
 
-    @contextmanager
-    def _starting(self) -> Iterator[None]:
-        with _locked(self.root / "starting"):
-            yield
-
     def _watch(self) -> None:
         """Leave a watcher that stops the server once nobody holds the lock any more."""
         stop = (
@@ -333,13 +329,3 @@ class Cluster:
         """Return the last lines of the server's log."""
         log = self.root / "server.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from gridmgmt.db.engine import AUDITOR, MATTERS, READER, ROSTER, WRITER
-
-ROLES = (READER, WRITER, MATTERS, ROSTER, AUDITOR)
+from gridmgmt.db.engine import ROLES
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ sealed values are lost for ever.
 
 import base64
 import binascii
-import fcntl
 import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +25,7 @@ from typing import Any
 
 from gridmgmt.config import Settings
 from gridmgmt.config import settings as settings_now
+from gridmgmt.db.held import locked, settle
 from gridmgmt.errors import ConflictError, InputError, NotFoundError, SetupError
 
 VERSION = 1
@@ -212,7 +212,7 @@ def _write(path: Path, content: _Content) -> _Content:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-        _settle(path.parent)
+        settle(path.parent)  # values sealed with a key that a power cut took are lost
     except OSError as why:
         raise SetupError(f"key ring {path}: cannot be written: {why.strerror}") from why
     return content
@@ -222,25 +222,13 @@ def _text(secret: bytes) -> str:
     return base64.b64encode(secret).decode()
 
 
-def _settle(folder: Path) -> None:
-    """Bring the renaming itself to the disk: values sealed with a key that a power cut took are lost."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the ring against other processes; the lock ends with its holder, however that ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as why:
-        raise SetupError(f"key ring {path}: cannot be written: {why.strerror}") from why
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    """Hold the ring against other processes."""
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path.with_name(f"{path.name}.lock")))
+        except OSError as why:
+            raise SetupError(f"key ring {path}: cannot be written: {why.strerror}") from why
         yield
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from gridmgmt.config import Settings
 from gridmgmt.db.cluster import Cluster
-from gridmgmt.db.engine import AUDITOR, MATTERS, READER, ROSTER, WRITER, make_engine
+from gridmgmt.db.engine import ROLES, make_engine
 from gridmgmt.privacy.binding import bind
 from gridmgmt.privacy.keyring import KeyRing
 
@@ -34,7 +34,7 @@ class Databases:
 
     def dispose(self, *, close: bool = True) -> None:
         """Forget the pooled connections, and close them unless they belong to another process."""
-        for engine in (self.accounts, self.reader, self.writer, self.roster, self.auditor, self.matters):
+        for engine in vars(self).values():
             engine.dispose(close=close)
 
 
@@ -45,8 +45,8 @@ def open_databases(settings: Settings) -> Databases:
     forgets them without closing what still belongs to the parent.
     """
     url = settings.database_url or Cluster(settings.home).url()
-    roles = (None, READER, WRITER, ROSTER, AUDITOR, MATTERS)
-    databases = Databases(*(make_engine(url, role=role, pooled=True) for role in roles))
+    doors = {role.removeprefix("gridmgmt_"): make_engine(url, role=role, pooled=True) for role in ROLES}
+    databases = Databases(accounts=make_engine(url, pooled=True), **doors)
     known = weakref.ref(databases)
 
     def forget() -> None:

@@ -165,13 +165,10 @@ def ready() -> Any:
 def install(app: Flask, chosen: Settings) -> None:
     """Fit the numbers into an application, whose databases are open."""
     doors: Databases = app.extensions[EXTENSION]
-    for name in ("accounts", "reader", "writer", "roster", "auditor", "matters"):
-        _watch(name, getattr(doors, name))
-    for kind in (
-        "unexpected",
-        "database",
-    ):  # there from the first scrape on, so that the first error is a rise
-        errors.labels(kind)
+    for name, engine in vars(doors).items():
+        _watch(name, engine)
+    for kind in ("unexpected", "database"):
+        errors.labels(kind)  # there from the first scrape on, so that the first error is a rise
     now = CollectorRegistry()
     now.register(Now(doors, chosen))
     app.extensions[NOW] = now

@@ -8,7 +8,6 @@ import re
 import resource
 import secrets
 import time
-from dataclasses import fields
 
 from flask import Flask, Response, g, request, request_started
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -34,8 +33,8 @@ _PAGE = resource.getpagesize()
 def install(app: Flask, chosen: Settings) -> None:
     """Hang this on an application, before anything else that looks at a request; its databases are open."""
     doors = app.extensions[EXTENSION]
-    for each in fields(doors):
-        log_slow(getattr(doors, each.name), chosen.slow_ms)
+    for engine in vars(doors).values():
+        log_slow(engine, chosen.slow_ms)
     metrics.install(app, chosen)
 
     def begin(_: Flask) -> None:

@@ -9,7 +9,7 @@ from gridmgmt.cli.checks.finding import Finding, good
 from gridmgmt.config import Settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster, server_programs
-from gridmgmt.db.engine import AUDITOR, MATTERS, READER, ROSTER, WRITER
+from gridmgmt.db.engine import ROLES
 from gridmgmt.errors import GridmgmtError, SetupError
 from gridmgmt.health import State
 from gridmgmt.privacy.binding import bind
@@ -91,14 +91,13 @@ def _roles(connection: Connection) -> Iterator[Finding]:
         SELECT wanted, EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) AS stands
         FROM unnest(:roles) AS wanted
     """
-    roles = [READER, WRITER, ROSTER, AUDITOR, MATTERS]
     there: dict[str, bool] = {
-        row.wanted: row.stands for row in connection.execute(text(query), {"roles": roles})
+        row.wanted: row.stands for row in connection.execute(text(query), {"roles": list(ROLES)})
     }
     missing = [role for role, stands in there.items() if not stands]
     may = text("SELECT pg_has_role(:role, 'MEMBER')")
     closed = [
-        role for role in roles if there[role] and not connection.execute(may, {"role": role}).scalar_one()
+        role for role in ROLES if there[role] and not connection.execute(may, {"role": role}).scalar_one()
     ]
     if missing:
         says = f"roles are missing: {', '.join(missing)}"
@@ -109,7 +108,7 @@ def _roles(connection: Connection) -> Iterator[Finding]:
         mend = f"psql -c 'GRANT {', '.join(closed)} TO {user}' as a superuser"
         yield Finding("roles", State.BAD, says, "pages that act as them fail", mend)
     if not (missing or closed):
-        yield good("roles", f"{len(roles)} roles")
+        yield good("roles", f"{len(ROLES)} roles")
 
 
 def _keys(connection: Connection, chosen: Settings) -> Iterator[Finding]:

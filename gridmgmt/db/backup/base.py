@@ -4,13 +4,10 @@
 what the program keeps beside the database. `NAME.json` says when and how; without it a backup does not count.
 """
 
-import fcntl
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +20,7 @@ from gridmgmt.config import Settings
 from gridmgmt.db.backup import files, sealing
 from gridmgmt.db.cluster import server_programs
 from gridmgmt.db.engine import CONNECT_SECONDS, database_url, make_engine
+from gridmgmt.db.held import alone
 from gridmgmt.errors import InputError, SetupError
 
 HOW = "整库和文件，加密"
@@ -68,7 +66,11 @@ def make(settings: Settings, keep: int | None = None) -> Made:
     if keep is not None and keep < 1:
         raise InputError("keep", keep, "1 or more")
     key = sealing.recipient(settings)
-    with database_url(settings) as url, _alone(settings.backup_folder()) as folder:
+    folder = settings.backup_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with database_url(settings) as url, alone(folder / ".lock") as free:
+        if not free:
+            raise SetupError(f"another backup is being made in {folder}")
         engine = make_engine(url)
         claim(folder, engine)
         _remove_debris(folder)
@@ -117,19 +119,6 @@ def prune(folder: Path, keep: int) -> list[str]:
             if path.name[:24] < oldest.wal and path.name.split(".")[1] != "history":
                 path.unlink()
     return [made.name for made in gone]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[Path]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield folder
-    except BlockingIOError:
-        raise SetupError(f"another backup is being made in {folder}") from None
-    finally:
-        os.close(descriptor)
 
 
 def _remove_debris(folder: Path) -> None:

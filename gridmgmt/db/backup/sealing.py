@@ -15,6 +15,7 @@ import pyrage
 from pyrage import x25519
 
 from gridmgmt.config import Settings
+from gridmgmt.db.held import settle
 from gridmgmt.errors import InputError, SetupError
 
 SUFFIX = ".zst.age"
@@ -73,18 +74,10 @@ def seal(source: BinaryIO, path: Path, key: Any) -> int:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
-        _sync(path.parent)  # or a machine that loses its power forgets the name
+        settle(path.parent)
     finally:
         partial.unlink(missing_ok=True)
     return path.stat().st_size
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -7,13 +7,10 @@ log for this archive while it is away, up to `max_slot_wal_keep_size` of the ser
 that never comes back fills the disk.
 """
 
-import fcntl
 import logging
-import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +25,7 @@ from gridmgmt.db.backup import files, sealing
 from gridmgmt.db.backup.base import claim, connection_of
 from gridmgmt.db.cluster import server_programs
 from gridmgmt.db.engine import database_url, make_engine
+from gridmgmt.db.held import alone
 from gridmgmt.errors import SetupError
 
 SLOT = "gridmgmt_archive"
@@ -95,7 +93,10 @@ def archive(settings: Settings, stop: Event | None = None, every_s: float = EVER
         server = make_engine(url, pooled=True, patience=PATIENCE_S)
         incoming = settings.home / "wal" / claim(settings.backup_folder(), server)
         sealer = _Sealer(settings, server, incoming, key, every_s)
-        with _alone(incoming):
+        incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with alone(incoming / ".lock") as free:
+            if not free:
+                raise SetupError("the log is being archived already, by another `gridmgmt db archive`")
             sealer.rest()
             _take_slot(url, server, incoming)
             while not over.is_set():
@@ -104,19 +105,6 @@ def archive(settings: Settings, stop: Event | None = None, every_s: float = EVER
                     with suppress(SetupError, DBAPIError):  # still away
                         _take_slot(url, server, incoming)
         server.dispose()
-
-
-@contextmanager
-def _alone(incoming: Path) -> Iterator[None]:
-    incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(incoming / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise SetupError("the log is being archived already, by another `gridmgmt db archive`") from None
-    finally:
-        os.close(descriptor)
 
 
 # --- the server
