@@ -129,8 +129,8 @@ def server(sample_city: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 class _served:
     """A Werkzeug server in a thread, closed to the last socket at the end.
 
-    An answer is read whole and its files closed before it is sent: Werkzeug forgets to close one whose browser
-    has gone away, as a phone that signs out does.
+    An answer is read whole and its files closed before it is sent: Werkzeug forgets to close one whose
+    browser has gone away, as a phone that signs out does.
     """
 
     def __init__(self, app: Flask) -> None:
