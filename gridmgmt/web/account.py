@@ -149,6 +149,8 @@ def factor_on() -> Any:
     made = _prepared()
     if made is None or current_user.who.second_factor:
         return redirect(url_for("account.factor"), 303)
+    if not _proved(request.form.get("password", "")):
+        return _factor(NOT_CONFIRMED), 401
     try:
         made = second_factor.confirmed(made, request.form.get("code", ""))
     except InputError:
@@ -207,8 +209,11 @@ def _refused() -> str:
 
 @pages.post("/sessions/end")
 @allow(*EVERYONE)
+@failures_limited
 def end_session() -> Any:
-    """End one of the own sessions; the present one is ended by signing out."""
+    """End one of the own sessions, for who has the password; the present one is ended by signing out."""
+    if not _proved(request.form.get("password", "")):
+        return _home(NOT_CONFIRMED, "sessions"), 401
     told = request.form.get("session", "")
     number = bytes.fromhex(told) if len(told) == 64 and all(c in "0123456789abcdef" for c in told) else b""
     if number == current_user.session_id or not accounts.end_session(
@@ -221,7 +226,10 @@ def end_session() -> Any:
 
 @pages.post("/sessions/end-others")
 @allow(*EVERYONE)
+@failures_limited
 def end_others() -> Any:
+    if not _proved(request.form.get("password", "")):
+        return _home(NOT_CONFIRMED, "sessions"), 401
     who = current_user.username
     ended = accounts.end_sessions(databases().accounts, who, who, keep=current_user.session_id)
     flash(f"其他 {ended} 处登录已经结束。" if ended else "没有其他登录。")
@@ -249,7 +257,10 @@ def link() -> Any:
 
 @pages.post("/provider/off")
 @allow(*EVERYONE)
+@failures_limited
 def unlink() -> Any:
+    if not _proved(request.form.get("password", "")):
+        return _home(NOT_CONFIRMED, "provider"), 401
     who = current_user.username
     accounts.bind_subject(databases().accounts, who, who, None, None)
     flash("已解除绑定，以后用账号和密码登录。")

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from gridmgmt.config import Settings
+from gridmgmt.config import Oidc, Settings
 from gridmgmt.db import accounts as stored
 from gridmgmt.db import identity, passwords
 from gridmgmt.db.models import ADMINISTRATORS, Role
@@ -101,7 +101,7 @@ def with_recovery(client: FlaskClient) -> tuple[pyotp.TOTP, list[str]]:
     found = re.search(r'class="secret">([A-Z2-7]+)<', page)
     assert found
     app = pyotp.TOTP(found[1])
-    answer = post(client, "/account/factor", code=app.now())
+    answer = post(client, "/account/factor", code=app.now(), password=small_city.PASSWORD)
     assert status(answer) == 200
     return app, shown_codes(answer)
 
@@ -142,12 +142,45 @@ def test_ending_the_other_sessions_ends_the_very_next_request_of_another_browser
     assert page.count("本机") == 1
     number = re.search(r'name="session" value="([0-9a-f]{64})"', page)
     assert number
-    assert status(post(mine, "/account/sessions/end", "/account", session=number[1])) == 303
+    end = {"session": number[1], "password": small_city.PASSWORD}
+    assert status(post(mine, "/account/sessions/end", "/account", **end)) == 303
     assert theirs.get("/account").status_code == 302
     assert mine.get("/account").status_code == 200
     sign_in(theirs, "command")
-    assert status(post(mine, "/account/sessions/end-others", "/account")) == 303
+    others = {"password": small_city.PASSWORD}
+    assert status(post(mine, "/account/sessions/end-others", "/account", **others)) == 303
     assert theirs.get("/account").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "path", ["sessions/end", "sessions/end-others", "factor", "factor/off", "provider", "provider/off"]
+)
+def test_how_one_signs_in_and_where_changes_for_who_says_the_password_once_more(
+    path: str, with_settings: Made, city: Engine
+) -> None:
+    app = with_settings(oidc=Oidc("https://id.example/about", "grid", "secret"))
+    set_columns(city, "command", "oidc_issuer = 'https://id.example', oidc_subject = 'staff-7'")
+    mine, theirs = app.test_client(), app.test_client()
+    for client in (theirs, mine):
+        sign_in(client, "command")
+    number = re.search(r'name="session" value="([0-9a-f]{64})"', words(mine.get("/account")))
+    assert number
+    code = "000000"
+    if path == "factor":
+        found = re.search(r'class="secret">([A-Z2-7]+)<', words(mine.get("/account/factor")))
+        assert found
+        code = pyotp.TOTP(found[1]).now()
+    elif path == "factor/off":
+        code = factor_on(mine).now()
+        set_columns(city, "command", "totp_step = NULL")
+    before = stored.one(city, "command")
+    for told in ({}, {"password": ""}, {"password": "wrong horse"}):
+        answer = post(mine, f"/account/{path}", "/account", session=number[1], code=code, **told)
+        assert status(answer) == 401
+        assert "现在的密码不对" in words(answer)
+    after = stored.one(city, "command")
+    assert (after.second_factor, after.oidc_subject) == (before.second_factor, "staff-7")
+    assert theirs.get("/account").status_code == 200
 
 
 def test_a_cookie_kept_back_is_worth_nothing_after_signing_out(as_role: AsRole, app: Flask) -> None:
@@ -166,12 +199,15 @@ def test_a_session_of_somebody_else_is_not_found(as_role: AsRole) -> None:
     assert "登录中的设备" in page
     with command.session_transaction() as session:
         number = stored_id(session["_user_id"])
-    assert status(post(admin, "/account/sessions/end", "/account", session=number)) == 404
-    assert status(post(command, "/account/sessions/end", "/account", session=number)) == 404, (
-        "its own: sign out"
-    )
+
+    def end(client: FlaskClient, session: str) -> int:
+        form = {"session": session, "password": small_city.PASSWORD}
+        return status(post(client, "/account/sessions/end", "/account", **form))
+
+    assert end(admin, number) == 404
+    assert end(command, number) == 404, "its own: sign out"
     for wrong in ("", "zz" * 32, "00" * 32, "0" * 63):
-        assert status(post(command, "/account/sessions/end", "/account", session=wrong)) == 404
+        assert end(command, wrong) == 404
     assert command.get("/account").status_code == 200
 
 

@@ -94,6 +94,13 @@ def test_names_of_this_system_with_digits_around_them_are_no_passwords(password:
         passwords.check(password, "somebody")
 
 
+@pytest.mark.parametrize("password", ["corvette", "Samantha", "1QAZ2WSX", "woaini1314", "qq123456"])
+def test_a_password_that_many_have_is_refused(password: str) -> None:
+    with pytest.raises(InputError, match="one of the commonest"):
+        passwords.check(password, "somebody")
+    assert sum(len(each) >= passwords.SHORTEST_PASSWORD for each in passwords._common()) > 11_000
+
+
 def test_a_password_is_taken_exactly_as_it_was_typed(city: Engine) -> None:
     def known(password: str) -> bool:
         return identity.authenticate(city, "command", password) is not None
