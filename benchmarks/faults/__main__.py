@@ -5,9 +5,11 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.faults.bench import GOAL_S, Result, run, table
+from benchmarks.faults.ledger import Found
 from gridmgmt.cli.printing import new_table, print_table
 
 NUMBERS = ("number", "median_s", "worst_s", "all_median_s", "all_worst_s", "kept", "unclear")
@@ -35,26 +37,28 @@ def _print(result: Result) -> None:
         errors = ", ".join(f"{n} {name}" for name, n in row["errors"].items())
         shown.add_row(row["fault"], *(str(row[name]) for name in NUMBERS), errors)
     print_table(shown)
-    found = result.found
     worst = max((each.first_s for each in result.faults), default=0.0)
     print(
         f"{len(result.faults)} faults, seed {result.seed}: {result.writes} writes acknowledged"
-        f" ({', '.join(f'{n} {kind}' for kind, n in sorted(found.counts.items()))}),"
-        f" {len(found.lost)} lost, {len(found.doubled)} doubled, {len(found.broken)} rules broken,"
+        f" ({', '.join(f'{n} {kind}' for kind, n in sorted(result.found.counts.items()))}),"
+        f" {_words(result.found)}; restored into a new cluster {_words(result.again)};"
         f" worst recovery {worst:.1f} s (goal {GOAL_S:.0f} s), audit log {result.audit},"
         f" {os.cpu_count()} cores with up to {result.load:.0f} processes that wanted one"
     )
     unclear = [line for each in result.faults for line in each.unclear]
-    for line in [*found.lost[:10], *found.doubled[:10], *found.broken[:10], *unclear[:10]]:
+    for line in [*result.found.wrong[:20], *result.again.wrong[:20], *unclear[:10]]:
         print(f"wrong: {line}")
+
+
+def _words(found: Found) -> str:
+    return f"{len(found.lost)} lost, {len(found.doubled)} doubled, {len(found.broken)} rules broken"
 
 
 def _as_json(result: Result) -> dict[str, object]:
     return {
         "seed": result.seed, "faults": len(result.faults), "writes": result.writes,
-        "counts": dict(result.found.counts), "lost": result.found.lost, "doubled": result.found.doubled,
-        "broken": result.found.broken, "audit": result.audit, "load": round(result.load, 1),
-        "holds": result.holds, "kinds": table(result),
+        "found": asdict(result.found), "restored": asdict(result.again), "audit": result.audit,
+        "load": round(result.load, 1), "holds": result.holds, "kinds": table(result),
     }  # fmt: skip
 
 

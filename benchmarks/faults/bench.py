@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults import city, clients, kinds
+from benchmarks.faults.archive import Archive
 from benchmarks.faults.city import Known
 from benchmarks.faults.clients import CLEAR, KEPT, SAME, Client, Watch
 from benchmarks.faults.importer import Importer
@@ -52,6 +53,7 @@ class Result:
     seed: int
     faults: list[Fault]
     found: Found
+    again: Found  # in a new cluster, from a backup before the faults and the log archived through them
     writes: int
     audit: str
     load: float
@@ -59,7 +61,7 @@ class Result:
     @property
     def holds(self) -> bool:
         """Say whether nothing was lost, doubled, broken or unclear, and every recovery was in time."""
-        bad = [*self.found.lost, *self.found.doubled, *self.found.broken]
+        bad = [line for found in (self.found, self.again) for line in found.wrong]
         late = [each for each in self.faults if each.first_s > GOAL_S]
         unclear = [each for each in self.faults if each.unclear]
         return not (bad or late or unclear) and self.audit == "whole"
@@ -91,9 +93,10 @@ def run(
             each.stop()
         for each in workers:
             each.join()
-        found = compare(engine, ledger)
         watch.write(logs)
-        return Result(seed, done, found, len(ledger.kept), _audit(home, str(bench.database.sockets)), load)
+        found, audit = compare(engine, ledger), _audit(home, str(bench.database.sockets))
+        with bench.archive.restored() as again:
+            return Result(seed, done, found, compare(again, ledger), len(ledger.kept), audit, load)
 
 
 def _order(names: list[str], faults: int, rng: random.Random) -> list[str]:
@@ -156,19 +159,17 @@ def _machine(rng: random.Random, port: int | None, logs: Path | None) -> Iterato
         to_server.start()
         stack.callback(to_server.stop)
         waited(inside)
+        archive = Archive(
+            home, _url(database.sockets), _url(work / "proxy"), work, (logs or work) / "archive.log"
+        )
+        stack.callback(archive.stop)
         ledger, watch = Ledger(work / "ledger.jsonl"), Watch()
         importer = Importer(
-            work / "files",
-            environment,
-            clock,
-            ledger,
-            watch,
-            rng.getrandbits(32),
-            known.places,
+            work / "files", environment, clock, ledger, watch, rng.getrandbits(32), known.places,
             known.categories,
-        )
+        )  # fmt: skip
         stack.callback(importer.close)
-        bench = kinds.Bench(database, server, importer, clock, to_database, to_server, rng)
+        bench = kinds.Bench(database, server, importer, archive, clock, to_database, to_server, rng)
         yield bench, known, engine, ledger, watch, home, door
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from benchmarks.faults.archive import Archive
 from benchmarks.faults.importer import Importer
 from benchmarks.faults.machine import Clock, Database, Server
 from benchmarks.faults.proxy import Proxy, Weather
@@ -25,6 +26,7 @@ class Bench:
     database: Database
     server: Server
     importer: Importer
+    archive: Archive
     clock: Clock
     to_database: Proxy
     to_server: Proxy
@@ -99,6 +101,10 @@ def _clock(bench: Bench) -> None:
     bench.importer.kill()
 
 
+def _archive(bench: Bench) -> None:
+    _kill(bench.archive.service.pid)
+
+
 KINDS: dict[str, Break] = {
     "database killed (kill -9)": _postmaster,
     "database shut down at once": _immediate,
@@ -107,6 +113,7 @@ KINDS: dict[str, Break] = {
     "web worker killed (kill -9)": _worker,
     "web server killed (kill -9)": _server,
     "importer killed (kill -9)": _importer,
+    "archive killed (kill -9)": _archive,
     **{
         f"to the {end}: {weather}": _weather(f"to_{end}", weather)
         for end in ("database", "server")

@@ -49,6 +49,11 @@ class Found:
     doubled: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
+    @property
+    def wrong(self) -> list[str]:
+        """All that must not be."""
+        return [*self.lost, *self.doubled, *self.broken]
+
 
 # How often each thing stands, by its key: a matter by its words, a note and a request by theirs, an answer of
 # a department by its words, a visit by its key.

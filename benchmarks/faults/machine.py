@@ -185,7 +185,7 @@ class Server:
     def __init__(self, port: int, environment: dict[str, str], clock: Clock, log: Path) -> None:
         self._port, self._environment, self._clock = port, environment, clock
         self._log = log.open("ab")
-        self.service = Service(self._start, _end_group)
+        self.service = Service(self._start, end_group)
 
     def workers(self) -> list[int]:
         """Return the processes that answer requests."""
@@ -210,7 +210,8 @@ class Server:
         )  # fmt: skip
 
 
-def _end_group(leader: int) -> None:
+def end_group(leader: int) -> None:
+    """End what a process left behind that led a session of its own."""
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 

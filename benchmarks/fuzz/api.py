@@ -11,7 +11,6 @@ import os
 import random
 import re
 import shutil
-import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -29,12 +28,10 @@ from schemathesis.engine import from_schema
 from schemathesis.engine.events import ScenarioFinished
 from sqlalchemy import Engine, text
 
-from benchmarks.faults import city
-from benchmarks.faults.machine import Clock, Database, Server, free_port, waited
+from benchmarks.faults.machine import Clock, Server, free_port, waited
+from benchmarks.fuzz.world import world
 from benchmarks.web_city import PASSWORD, Person, people
 from gridmgmt import config
-from gridmgmt.cli.database import bring_up
-from gridmgmt.db.engine import make_engine
 from gridmgmt.db.models import Role
 from gridmgmt.incidents.opening import keys
 from gridmgmt.incidents.opening.keys import Scope
@@ -63,21 +60,9 @@ HOSTILE = (
     "\u202e", "\ufeff", "💥" * 20, "é" * 300, "a" * 5_000, "\ud800", "1,2,3", "117.0,35.0,nan,91",
 )  # fmt: skip
 PLAIN = (
-    "1",
-    "2",
-    "10",
-    "2025",
-    "2025-06-01",
-    "2025-06",
-    "grid",
-    "town",
-    "city",
-    "day",
-    "month",
-    "yes",
-    "on",
+    "1", "2", "10", "2025", "2025-06-01", "2025-06", "grid", "town", "city", "day", "month", "yes", "on",
     "zh-CN",
-)
+)  # fmt: skip
 
 
 @dataclass
@@ -91,31 +76,22 @@ class Told:
 
 def run(count: int, seed: int) -> bool:
     """Send so many requests, print counts, and say whether no answer was a server error."""
-    work = Path(tempfile.mkdtemp(prefix="gridmgmt-fuzz-"))
-    work.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        home, data = stack.enter_context(city.copied(work))
-        database = Database(data, work, work / "database.log")
-        stack.callback(database.stop)
-        waited(database.socket)
-        url = f"postgresql://postgres@/gridmgmt?host={database.sockets}"
-        engine = make_engine(url)
-        bring_up(engine)
-        stack.callback(engine.dispose)
-        known = stack.enter_context(people(engine, dict.fromkeys(Role, 1)))
-        key = keys.add(engine, f"fuzz-{os.urandom(3).hex()}", list(Scope), "bench", a_minute=100_000)
-        settings = {"GRIDMGMT_HOME": str(home), "GRIDMGMT_DATABASE_URL": url}
+        here = stack.enter_context(world())
+        known = stack.enter_context(people(here.engine, dict.fromkeys(Role, 1)))
+        key = keys.add(here.engine, f"fuzz-{os.urandom(3).hex()}", list(Scope), "bench", a_minute=100_000)
+        settings = {"GRIDMGMT_HOME": str(here.home), "GRIDMGMT_DATABASE_URL": here.url}
         os.environ |= settings
         port, told = free_port(), Told()
-        server = Server(port, settings, Clock(work), work / "server.log")
+        says = here.folder / "server.log"
+        server = Server(port, settings, Clock(here.folder), says)
         stack.callback(server.stop)
         waited(port)
         schema = by_schema(port, key, int(count * BY_SCHEMA), told)
-        walk(create_app(), known, engine, port, max(0, count - schema), seed, told)
+        walk(create_app(), known, here.engine, port, max(0, count - schema), seed, told)
         _print(told, schema)
         if told.wrong:
-            shutil.copy(work / "server.log", LOG)
+            shutil.copy(says, LOG)
             print(f"what the server said of them: {LOG}")
     return not told.wrong
 

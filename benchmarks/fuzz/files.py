@@ -13,17 +13,14 @@ import select
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.faults import city
-from benchmarks.faults.machine import ROOT, Database, waited
+from benchmarks.faults.machine import ROOT
 from benchmarks.fuzz.mutate import mutated
 from benchmarks.fuzz.seeds import seeds
-from gridmgmt.cli.database import bring_up
-from gridmgmt.db.engine import make_engine
+from benchmarks.fuzz.world import world
 
 SECONDS = 180.0
 MOST_MB = 1_024
@@ -38,22 +35,11 @@ End = tuple[str, str, float, int]
 
 def run(count: int, seed: int) -> bool:
     """Read so many files, print counts, and say whether all ended well and within their bounds."""
-    work = Path(tempfile.mkdtemp(prefix="gridmgmt-fuzz-"))
-    work.chmod(0o755)
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        home, data = stack.enter_context(city.copied(work))
-        database = Database(data, work, work / "database.log")
-        stack.callback(database.stop)
-        waited(database.socket)
-        url = f"postgresql://postgres@/gridmgmt?host={database.sockets}"
-        engine = make_engine(url)
-        bring_up(engine)
-        engine.dispose()
-        shutil.copytree(city.origin(work) / "sample", work / "sample")
-        ends = _read(_write(work, count, seed), url, home)
+    with world() as here:
+        shutil.copytree(city.origin(here.folder) / "sample", here.folder / "sample")
+        ends = _read(_write(here.folder, count, seed), here.url, here.home)
         fine = _print(ends)
-        return _guided(work) and fine
+        return _guided(here.folder) and fine
 
 
 def _write(work: Path, count: int, seed: int) -> list[Path]:
