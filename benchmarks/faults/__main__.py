@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.faults.bench import GOAL_S, Result, run, table
@@ -57,7 +56,7 @@ def _words(found: Found) -> str:
 def _as_json(result: Result) -> dict[str, object]:
     return {
         "seed": result.seed, "faults": len(result.faults), "writes": result.writes,
-        "found": asdict(result.found), "restored": asdict(result.again), "audit": result.audit,
+        "found": vars(result.found), "restored": vars(result.again), "audit": result.audit,
         "load": round(result.load, 1), "holds": result.holds, "kinds": table(result),
     }  # fmt: skip
 
