@@ -52,6 +52,7 @@ def examined(host: str, port: int) -> Iterator[Finding]:
     yield from machine.memory()
     yield from machine.home(chosen)
     yield from machine.port(host, port)
+    yield from database.encryption(chosen)
     about = list(database.programs(chosen))
     yield from about
     if all(each.state is not State.BAD for each in about):

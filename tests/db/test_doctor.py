@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from pyrage import x25519
 from sqlalchemy import Engine, text
 
+from gridmgmt.cli.checks import database as checks
 from gridmgmt.cli.checks import program
 from gridmgmt.cli.checks.finding import Finding
 from gridmgmt.cli.doctor import doctor, examined
-from gridmgmt.config import settings
+from gridmgmt.config import Settings, settings
 from gridmgmt.db import migrations
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import drop_database, make_engine
@@ -174,6 +175,25 @@ def test_a_fault_is_named_with_what_to_do(
     assert named[0].why
     assert named[0].mend
     assert "hidden-word" not in repr(named)
+
+
+@pytest.mark.parametrize(
+    ("url", "state"),
+    [
+        (None, None),
+        ("postgresql://grid@/gridmgmt?host=/run/postgresql", None),
+        ("postgresql://grid:hidden-word@127.0.0.1:5432/gridmgmt", None),
+        ("postgresql://grid:hidden-word@db.city.example/gridmgmt", State.WATCH),
+        ("postgresql://grid:hidden-word@/gridmgmt?host=db.city.example&sslmode=require", State.WATCH),
+        ("postgresql://grid:hidden-word@db.city.example/gridmgmt?sslmode=verify-full", State.OK),
+    ],
+)
+def test_a_database_elsewhere_is_spoken_to_under_a_certificate_that_is_checked(
+    url: str | None, state: State | None, tmp_path: Path
+) -> None:
+    said = list(checks.encryption(Settings(tmp_path, url, None, None)))
+    assert [each.state for each in said] == ([] if state is None else [state])
+    assert "hidden-word" not in repr(said)
 
 
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
 
 from gridmgmt.cli.checks.finding import Finding, good
 from gridmgmt.config import Settings
@@ -39,6 +39,22 @@ def programs(chosen: Settings) -> Iterator[Finding]:
         yield Finding("programs", State.BAD, f"{chosen.home} holds no city", why, "gridmgmt db up")
     else:
         yield good("programs", f"PostgreSQL {version} with PostGIS")
+
+
+def encryption(chosen: Settings) -> Iterator[Finding]:
+    """Find whether what a database on another machine is told and tells can be read or forged on the way."""
+    url = make_url(chosen.database_url or "postgresql://")
+    host, mode = str(url.query.get("host") or url.host or "/"), url.query.get("sslmode")
+    if host.startswith(("/", "127.", "::1")) or host == "localhost":
+        return
+    if mode == "verify-full":
+        yield good("encryption", f"{host}: encrypted, its certificate is checked")
+        return
+    yield Finding(
+        "encryption", State.WATCH, f"{host}: sslmode is {mode or 'not set'}",
+        "who sits on the way can read what the database is told and tells, or answer in its place",
+        "put sslmode=verify-full&sslrootcert=FILE into GRIDMGMT_DATABASE_URL",
+    )  # fmt: skip
 
 
 def found(owner: Engine, chosen: Settings) -> Iterator[Finding]:
