@@ -35,7 +35,8 @@ VARIABLES = (
     ),
     Variable(
         "GRIDMGMT_DATABASE_URL",
-        "a real PostgreSQL server; when absent the private cluster is started as needed",
+        "a real PostgreSQL server, with sslmode=verify-full on another machine; when absent the private "
+        "cluster is started as needed",
         secret=True,
     ),
     Variable(
