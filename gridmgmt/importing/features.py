@@ -16,6 +16,7 @@ from gridmgmt.db.base import SRID
 from gridmgmt.errors import FileError
 from gridmgmt.importing.columns import CRS_CHOICES, Wanted
 from gridmgmt.importing.mapping import Mapping
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.importing.report import Report
 from gridmgmt.importing.sheet_table import as_text
 from gridmgmt.importing.survey import file_digest
@@ -89,8 +90,7 @@ def _read(path: Path, mapping: Mapping) -> geopandas.GeoDataFrame:
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
-        UnicodeDecodeError,
-        zipfile.BadZipFile,
+        *BROKEN_ZIP,
     ) as why:
         raise FileError(
             path, "features", str(why)[:LONGEST_WORDS], "a whole GeoJSON, GeoPackage or Shapefile"

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
 from gridmgmt.importing import sheet_xml
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.importing.pipes import send
 from gridmgmt.importing.sheet_table import HEAD_ROWS, MOST_COLUMNS, Lost, as_text
 
@@ -61,7 +62,7 @@ def _errors(path: Path, sheet: str) -> dict[sheet_xml.Place, str]:
     try:
         with zipfile.ZipFile(path) as packed:
             return sheet_xml.errors(packed, sheet_xml.sheet_parts(packed)[sheet])
-    except (KeyError, ElementTree.ParseError, zipfile.BadZipFile):
+    except (KeyError, ElementTree.ParseError, *BROKEN_ZIP):
         return {}  # no XLSX, or one that is read for all that is wrong with it
 
 

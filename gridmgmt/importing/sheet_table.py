@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gridmgmt.errors import FileError
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.importing.pipes import receive
 
 if TYPE_CHECKING:  # the reading process imports this module and should start at once
@@ -86,7 +87,7 @@ def _check_packing(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as packed:
             members = packed.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as why:
+    except BROKEN_ZIP as why:
         raise FileError(path, "spreadsheet", str(why), "a whole spreadsheet") from why
     unpacked, room = sum(member.file_size for member in members), SMALL + MOST_UNPACKED * path.stat().st_size
     if unpacked > room or len(members) > 10_000:

@@ -1,11 +1,14 @@
 """What the fuzz run of files found, as small as it gets: an error with words, or a shape that is none."""
 
 import json
+import zipfile
 from pathlib import Path
 
+import geopandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shapely import box
 
 from gridmgmt.errors import FileError
 from gridmgmt.importing.features import read_features
@@ -42,6 +45,21 @@ def test_what_is_wrong_with_a_file_is_said_in_few_words_however_long_the_file(tm
         list(read_chunks(zeros, Mapping(), known=("x",), required=("x",), report=Report("rows", zeros, None)))
     assert "\\x00" not in str(said.value)
     assert len(str(said.value)) < 3_000
+
+
+def test_a_packed_shapefile_whose_table_does_not_unpack_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "grids.zip"
+    square = geopandas.GeoDataFrame({"name": ["x" * 80]}, geometry=[box(0, 0, 1, 1)], crs=4490)
+    square.to_file(tmp_path / "grids.shp")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for ending in (".shp", ".shx", ".dbf"):
+            packed.write(tmp_path / f"grids{ending}", f"grids{ending}")
+        table = packed.getinfo("grids.dbf")
+    content, begins = bytearray(path.read_bytes()), table.header_offset + 30 + len(table.filename)
+    content[begins + 4 : begins + table.compress_size] = b"\x01" * (table.compress_size - 4)
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="whole"):
+        read_features(path, Mapping(), known=("x",), required=("x",), report=Report("grids", path, None))
 
 
 def test_bytes_that_a_damaged_parquet_file_calls_text_are_refused(tmp_path: Path) -> None:

@@ -110,7 +110,16 @@ def test_static_files_are_kept_for_good_only_under_their_present_fingerprint(app
 
 
 @pytest.mark.parametrize(
-    "name", ["../__init__.py", "..%2f..%2fconfig.py", "vendor/../../access.py", "vendor", "none.css"]
+    "name",
+    [
+        "../__init__.py",
+        "..%2f..%2fconfig.py",
+        "vendor/../../access.py",
+        "vendor",
+        "none.css",
+        "é" * 300,
+        "%00",
+    ],
 )
 def test_no_file_outside_the_static_folder_is_served(app: Flask, name: str) -> None:
     with app.test_client().get(f"/static/{name}") as answer:

@@ -9,7 +9,6 @@ import io
 import re
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from gridmgmt.errors import InputError, NotFoundError
 from gridmgmt.importing import kept, pictures
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.incidents.actor import Actor
 from gridmgmt.incidents.handling.acts import Act
 from gridmgmt.incidents.handling.work import on_case
@@ -176,7 +176,7 @@ def _of_zip(data: bytes) -> str | Unfit:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as opened:
             return _of_members(opened, data)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError):
+    except BROKEN_ZIP:
         return Unfit.BROKEN
 
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.importing.pipes import send
 from gridmgmt.importing.sheet_xml import cells, error_of, plain, sheet_parts
 
@@ -40,7 +41,7 @@ def main() -> None:
         send(out, ("sheets", _sheets(path)))
     except _Refused as why:
         send(out, ("error", why.args))
-    except (CalamineError, ElementTree.ParseError, zipfile.BadZipFile, OSError, ValueError, KeyError) as why:
+    except (CalamineError, ElementTree.ParseError, KeyError, *BROKEN_ZIP) as why:
         send(out, ("error", ("spreadsheet", str(why)[:200], "a whole XLSX file without a password")))
 
 

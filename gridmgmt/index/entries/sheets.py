@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridmgmt.errors import FileError
+from gridmgmt.importing.packed import BROKEN_ZIP
 from gridmgmt.importing.pipes import receive
 
 LARGEST_FILE = 2 << 20
@@ -93,7 +94,7 @@ def _check(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as packed:
             unpacked = sum(member.file_size for member in packed.infolist())
             names = {each.lower() for each in packed.namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as why:
+    except BROKEN_ZIP as why:
         raise FileError(name, "file type", str(why)[:200], "XLSX without a password") from why
     if "xl/workbook.xml" not in names:
         raise FileError(name, "file type", "a packed file that is no workbook", "XLSX without a password")
