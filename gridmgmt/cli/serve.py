@@ -1,11 +1,13 @@
 """`gridmgmt serve`: the web server."""
 
+import ctypes
 import gc
 import os
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import click
 
@@ -23,6 +25,8 @@ GRACE = 15
 RESTART, ENDED = 5.0, 30.0
 # Seconds for which an idle connection stays open: a browser that reads a page asks again on the same one.
 KEPT = 75
+# Numbers of glibc's settings (malloc.h).
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
 
 @click.command()
@@ -80,6 +84,18 @@ class Worker:
             self._process.wait()
 
 
+def give_back_memory() -> None:
+    """Have the C library keep two heaps and not one a thread, and give large blocks back at once.
+
+    What big pages leave behind in each of sixteen heaps was a fifth more memory after ten minutes' work. For
+    this process and those that it forks; glibc alone knows these settings (mallopt(3)), others ignore them.
+    """
+    with suppress(OSError, AttributeError):
+        c = ctypes.CDLL(None)
+        for setting, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 1 << 18), (M_TRIM_THRESHOLD, 1 << 18)):
+            c.mallopt(setting, value)
+
+
 def serve_forever(host: str, port: int, workers: int, threads: int = THREADS, *, jobs: bool = True) -> None:
     """Run gunicorn here, on the private cluster where no server is named, and beside it a worker of jobs."""
     from gunicorn.app.base import Arbiter, BaseApplication
@@ -115,6 +131,7 @@ def serve_forever(host: str, port: int, workers: int, threads: int = THREADS, *,
     with ready(), database_url():
         settings().session_key()  # made before the fork, so that the workers agree on it
         told = watched(settings())
+        give_back_memory()
         import gridmgmt.web  # noqa: F401  after `watched`; once for all workers: who is killed is back in no time
 
         try:

@@ -180,7 +180,7 @@ class IncidentHand(Base):
     __table_args__ = (
         one_of("part", Part),
         one_of("status", HandStatus),
-        Index("ix_incident_hand_unit_due_at", "unit", "due_at"),
+        Index("ix_incident_hand_unit_status", "unit", "status", "id"),
         Index(
             "ux_incident_hand_lead", "case_id", unique=True,
             postgresql_where=text(
