@@ -23,10 +23,13 @@ log = logging.getLogger("gridmgmt.request")
 HEADER = "X-Request-ID"
 _FORM = re.compile("[A-Za-z0-9-]{8,64}")
 # Letters alone: what is cut out of log lines, numbers of persons, it cannot look like.
-_LETTERS, _LONG = "abcdefghjkmnpqrstuvwxyz", 16
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghjkmnpqrs")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Answered every few seconds or for every page; noted when they fail.
-QUIET = frozenset({"files.static", "files.favicon", "files.health", "metrics.metrics", "metrics.ready"})
+# Answered every few seconds, for every page or many times for one map; noted when they fail.
+QUIET = frozenset({
+    "files.static", "files.favicon", "files.health", "metrics.metrics", "metrics.ready", "tiles.tile",
+    "tiles.basemap",
+})  # fmt: skip
 _PAGE = resource.getpagesize()
 
 
@@ -71,7 +74,7 @@ def _number(*, trusted: bool) -> str:
     told = request.headers.get(HEADER, "") if trusted else ""
     if _FORM.fullmatch(told) and redact(told) == told:
         return told
-    return "".join(secrets.choice(_LETTERS) for _ in range(_LONG))
+    return secrets.token_hex(8).translate(_LETTERS)
 
 
 def _method() -> str:
