@@ -160,21 +160,25 @@ def stamps(connection: Connection, wanted: Iterable[date]) -> dict[date, str]:
     return {row.month: row.stamp for row in connection.execute(query, {"months": list(wanted)})}
 
 
-def board(connection: Connection, month: date, level: Level) -> Board:
+def board(
+    connection: Connection, month: date, level: Level, members: tuple[Unit, ...] | None = None
+) -> Board:
     """Return the index of a month and level, computed from its values; NotFoundError for one not built."""
-    found = boards(connection, [month], level)
+    found = boards(connection, [month], level, members)
     if not found:
         raise NotFoundError(f"the index of {month:%Y-%m} has not been built")
     return found[0]
 
 
-def boards(connection: Connection, wanted: Iterable[date], level: Level) -> list[Board]:
-    """Return the boards of those months that were built, in their order of time."""
+def boards(
+    connection: Connection, wanted: Iterable[date], level: Level, members: tuple[Unit, ...] | None = None
+) -> list[Board]:
+    """Return the boards of those months that were built, in their order of time; of `units` unless told."""
     listed = sorted(set(wanted))
     query = select(IndexMonth.month, IndexMonth.issued_at, IndexMonth.tree_id)
     found = connection.execute(query.where(IndexMonth.month.in_(listed)))
     issued = {row.month: (row.issued_at, row.tree_id) for row in found}
-    members = tuple(units(connection, level))
+    members = members or tuple(units(connection, level))
     values = _values(connection, sorted(issued), level)
     known = {each.id: each for each in versions(connection)}
     return [

@@ -294,6 +294,17 @@ def test_the_workbook_holds_the_board_and_its_values_as_text_and_numbers(
     assert others["镇街得分"]["C2"].value == 76
 
 
+def test_a_department_that_comes_stands_on_the_boards_of_every_month(as_role: AsRole, index: Engine) -> None:
+    client = as_role(Role.COMMAND)
+    page(client, "/index?level=department")
+    with index.begin() as connection:
+        connection.execute(text("INSERT INTO department VALUES ('新组建的局')"))
+    put(index, DECEMBER, {TOWN_1: (0.0, 100.0)})  # of the months one is read anew, the other kept
+    assert "新组建的局" in page(client, "/index?level=department")
+    book = load_workbook(BytesIO(client.get("/index/board.xlsx").data))
+    assert "新组建的局" in [line[0].value for line in book["部门得分"].iter_rows(2)]
+
+
 def test_the_tree_is_told_to_all_and_its_file_given_to_the_centre(as_role: AsRole, index: Engine) -> None:
     assert "2 / 2 / 2" in words(page(as_role(Role.TOWN_OFFICER), "/index/tree"))
     with index.connect() as connection:

@@ -87,9 +87,12 @@ def boards(connection: Connection, months: Sequence[date], level: Level, seen: S
     """Return the boards of the months among these that may be seen, in their order of time."""
     wanted = [month for month in months if month in set(seen)]
     stamps = stored.stamps(connection, wanted)
-    where = str(connection.engine.url)
+    where, members = str(connection.engine.url), tuple(stored.units(connection, level))
     return [
-        _boards.get((where, month, level, stamps[month]), partial(stored.board, connection, month, level))
+        _boards.get(
+            (where, month, level, stamps[month], members),
+            partial(stored.board, connection, month, level, members),
+        )
         for month in wanted
     ]
 
