@@ -105,7 +105,8 @@ def _grown(memory: tuple[int, int, int], seconds: float) -> dict[str, Any]:
     grown = 100 * (last - first) / first
     return {
         "work": f"growth of the server's memory over {seconds / 60:g} min", "percent": round(grown, 1),
-        "goal_percent": GROWTH_PERCENT, "met": grown < GROWTH_PERCENT, "note": f"{first}, {middle}, {last} MB",
+        "goal_percent": GROWTH_PERCENT, "met": grown < GROWTH_PERCENT,
+        "note": f"{first}, {middle}, {last} MB",
     }  # fmt: skip
 
 
