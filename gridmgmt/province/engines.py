@@ -10,6 +10,9 @@ from typing import Any
 from gridmgmt.errors import InputError, SetupError
 
 ENGINES = ("local", "dask")
+# Dask's workers give memory back as soon as 64 kB are free; our kernels then ask for it again at every step,
+# which is a third of their time.
+KEEP_MEMORY = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 # engine(work, tasks) calls the work on every task and gives the results in the order of the tasks.
 Engine = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
@@ -57,10 +60,13 @@ def opened(name: str, scheduler: str | None = None, workers: int | None = None) 
 @contextmanager
 def _own(distributed: Any, workers: int | None) -> Iterator[Any]:
     """Give a cluster on this machine: nobody else reaches it, and no page tells of it."""
+    import dask
+
     processors = os.cpu_count() or 1
     count = workers or processors
     with (
         tempfile.TemporaryDirectory(prefix="gridmgmt-dask-") as folder,
+        dask.config.set({KEEP_MEMORY: 256 << 20}),
         distributed.LocalCluster(
             n_workers=count,
             threads_per_worker=1,
