@@ -22,13 +22,12 @@ import psutil
 from matplotlib.figure import Figure
 
 from benchmarks.province_city import write_counties
+from gridmgmt.importing import progress
 from gridmgmt.province import engines, service
 from gridmgmt.province.files import MANIFEST
 
 COUNTIES, MATTERS, GRIDS = 2, 100_000, 1000
 GOAL = 0.7  # of this process's speed on the same cores: what Dask may cost
-# What all the matters of a province run through; the rest is by county and category, and the same for each.
-LAID = service.STAGES[:5]
 DRAWN = ("assign", "make_cube", "test_areas", "draw_worlds", "find_seasons")
 
 
@@ -61,13 +60,7 @@ def _row(exports: Path, folder: Path, how: str, *, workers: int, kill: bool = Fa
 
 
 def analysed(
-    exports: Path,
-    out: Path,
-    name: str,
-    workers: int | None = None,
-    *,
-    stages: Sequence[service.Stage] = service.STAGES,
-    kill: bool = False,
+    exports: Path, out: Path, name: str, workers: int | None = None, *, kill: bool = False
 ) -> dict[str, Any]:
     """Analyse counties; return seconds in all and by stage, the megabytes of the largest process and one sum
     over all results. Workers stand and have their kernels before the clock runs.
@@ -75,7 +68,11 @@ def analysed(
     shutil.rmtree(out, ignore_errors=True)
     by_stage: dict[str, float] = {}
     cpu_by_stage: dict[str, float] = {}
-    with engines.opened(name, workers=workers) as engine, largest_process() as largest:
+    with (
+        engines.opened(name, workers=workers) as engine,
+        largest_process() as largest,
+        progress.shown(f"{exports.name}, {name}") as bar,
+    ):
         engine(_warm, list(range(workers or 1)))
 
         def timed(work: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
@@ -89,7 +86,7 @@ def analysed(
             return done
 
         start = time.perf_counter()
-        service.run([exports], out, timed, stages=stages)
+        service.run([exports], out, timed, progress=bar)
         seconds = time.perf_counter() - start
         megabytes = largest()
     digest = hashlib.sha256((out / MANIFEST).read_bytes()).hexdigest()  # it names the sum of every file
@@ -146,23 +143,16 @@ def largest_process() -> Iterator[Callable[[], int]]:
 
 
 def curve(folder: Path, *, full: bool, workers: int) -> list[dict[str, Any]]:
-    """Return a row a size: counties of a million matters and 1,000 grids; all stages up to 10 M, beyond those
-    that every matter runs through."""
+    """Return a row a size and engine, all stages: counties of at most a million matters and 1,000 grids. One
+    process does up to 10 M, Dask the 100 M too."""
+    sizes = [(1, 100_000), (1, 300_000), (1, 1_000_000), (10, 1_000_000)]
+    both = [(*size, name) for size in sizes for name in engines.ENGINES]
     rows = []
-    sizes = [
-        (1, 100_000),
-        (1, 300_000),
-        (1, 1_000_000),
-        (10, 1_000_000),
-        *([(100, 1_000_000)] if full else []),
-    ]
-    for counties, each in sizes:
+    for counties, each, name in [*both, *([(100, 1_000_000, "dask")] if full else [])]:
         exports = write_counties(folder / f"in-{counties}-{each}", counties, each)
-        for name in ("local", "dask"):
-            stages = service.STAGES if counties <= 10 else LAID
-            found = analysed(exports, folder / "out", name, workers, stages=stages)
-            rows.append({"matters": counties * each, "grids": counties * 1000, "engine": name} | found)
-            print(json.dumps(rows[-1]), flush=True)
+        found = analysed(exports, folder / "out", name, workers)
+        rows.append({"matters": counties * each, "grids": counties * 1000, "engine": name} | found)
+        print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
