@@ -90,15 +90,12 @@ class Answer:
     location: str
 
 
-class Client:
-    """Writes one thing after the other until the bench is over."""
+class Working:
+    """Does one thing after the other in a thread of its own until the bench is over."""
 
-    kind = ""
+    ends_within_s = 60.0
 
-    def __init__(self, port: int, ledger: Ledger, watch: Watch, seed: int) -> None:
-        self.rng, self._ledger, self._watch = random.Random(seed), ledger, watch
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        self._cookies: dict[str, str] = {}
+    def __init__(self) -> None:
         self._over = Event()
         self._thread = Thread(target=self._work, daemon=True)
 
@@ -106,11 +103,26 @@ class Client:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the client finish what it began, once everything works."""
+        """Let it finish what it began, once everything works."""
         self._over.set()
 
     def join(self) -> None:
-        self._thread.join(60)
+        self._thread.join(self.ends_within_s)
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+
+class Client(Working):
+    """Writes one thing after the other."""
+
+    kind = ""
+
+    def __init__(self, port: int, ledger: Ledger, watch: Watch, seed: int) -> None:
+        super().__init__()
+        self.rng, self._ledger, self._watch = random.Random(seed), ledger, watch
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        self._cookies: dict[str, str] = {}
 
     def _work(self) -> None:
         while not self._over.is_set():

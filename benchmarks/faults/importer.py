@@ -7,9 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Event, Thread
 
-from benchmarks.faults.clients import CUT, KEPT, SAME, UNREADY, Attempt, Watch
+from benchmarks.faults.clients import CUT, KEPT, SAME, UNREADY, Attempt, Watch, Working
 from benchmarks.faults.ledger import SOURCE, Ledger
 from benchmarks.faults.machine import ROOT, Clock
 
@@ -19,30 +18,22 @@ NOT_READY = 6
 MAPPING = f'[source]\nname = "{SOURCE}"\ncrs = "cgcs2000"\n'
 
 
-class Importer:
+class Importer(Working):
     """Imports files one after the other: new ones, the same again, and one whose words changed."""
+
+    ends_within_s = 120.0
 
     def __init__(
         self, folder: Path, environment: dict[str, str], clock: Clock, ledger: Ledger, watch: Watch,
         seed: int, places: list[tuple[float, float]], categories: list[str],
     ) -> None:  # fmt: skip
+        super().__init__()
         self._folder, self._environment, self._clock = folder, environment, clock
         self._ledger, self._watch, self._rng = ledger, watch, random.Random(seed)
         self._places, self._categories = places, categories
         folder.mkdir()
         (folder / "mapping.toml").write_text(MAPPING)
         self.process: subprocess.Popen[str] | None = None
-        self._over = Event()
-        self._thread = Thread(target=self._work, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._over.set()
-
-    def join(self) -> None:
-        self._thread.join(120)
 
     def close(self) -> None:
         """End whatever runs."""

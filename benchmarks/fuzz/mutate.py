@@ -4,8 +4,9 @@ import io
 import random
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
+
+from gridmgmt.importing.packed import BROKEN_ZIP
 
 WORDS = (
     b"", b"\0", b"-1", b"1e309", b"nan", b"inf", b"9" * 400, b"=cmd|' /C calc'!A0", b"\xff\xfe",
@@ -93,7 +94,7 @@ def _members(content: bytes) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             return [(name, opened.read(name)) for name in opened.namelist()][:50]
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
+    except BROKEN_ZIP:
         return []
 
 
