@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -50,7 +50,7 @@ class ListRun:
     capacity: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One line of the list, with every name a reader needs.
 
@@ -135,6 +135,14 @@ def latest_year(connection: Connection) -> int:
     return found[0]
 
 
+class Names(NamedTuple):
+    """By what a reader knows the places and kinds of the list, and who is there for a grid, as of now."""
+
+    areas: dict[str, tuple[str, int | None]]  # by code: name, and the id of a grid
+    categories: incidents.Categories
+    chiefs: dict[int, str]  # by the id of a grid
+
+
 @dataclass(frozen=True)
 class YearList:
     """The whole list of a year, ordered by the day to act, and which of its areas lie inside which."""
@@ -195,27 +203,28 @@ def items(
         if not known:
             return []
         year = known[0]
-    return year_list(connection, year, category).speaking_for(areas)
+    return year_list(connection, year, names(connection), category).speaking_for(areas)
 
 
-def year_list(connection: Connection, year: int, category: str | None = None) -> YearList:
+def names(connection: Connection) -> Names:
+    """Return the names of every place in force, of every category and chief."""
+    areas: dict[str, tuple[str, int | None]] = dict(grids.grid_names(connection))
+    areas.update({code: (name, None) for code, name in grids.division_names(connection).items()})
+    return Names(areas, incidents.categories(connection), grids.chiefs(connection))
+
+
+def year_list(connection: Connection, year: int, known: Names, category: str | None = None) -> YearList:
     """Return the list of a year, empty when there is none; `category` keeps one and all under it."""
-    names = _area_names(connection)
-    code_list = incidents.categories(connection)
-    chiefs = grids.chiefs(connection)
     asked = [SeasonalItem.year == year]
     if category is not None:
-        asked.append(SeasonalItem.category.in_(code_list.below(category)))
+        asked.append(SeasonalItem.category.in_(known.categories.below(category)))
     rows = connection.execute(
         select(SeasonalItem.__table__)
         .where(*asked)
         .order_by(SeasonalItem.act_by, SeasonalItem.category, SeasonalItem.area)
     ).all()
     finer = _parts_listed(rows)
-    return YearList(
-        [_item(row, names, code_list, chiefs, rest=bool(finer[_season(row)][row.area])) for row in rows],
-        finer,
-    )
+    return YearList([_item(row, known, rest=bool(finer[_season(row)][row.area])) for row in rows], finer)
 
 
 def _season(row: Any) -> tuple[str, date]:
@@ -240,35 +249,21 @@ def _speaks_for(area: str, place: str, parts: Counter[str]) -> bool:
     return place.startswith(area) and not any(parts[f"={each}"] for each in between)
 
 
-def _area_names(connection: Connection) -> dict[str, tuple[str, int | None]]:
-    """Return code -> (name, grid id) of every division and grid in force."""
-    names: dict[str, tuple[str, int | None]] = dict(grids.grid_names(connection))
-    names.update({code: (name, None) for code, name in grids.division_names(connection).items()})
-    return names
-
-
-def _item(
-    row: Any,
-    names: dict[str, tuple[str, int | None]],
-    code_list: incidents.Categories,
-    chiefs: dict[int, str],
-    *,
-    rest: bool,
-) -> Item:
-    name, grid_id = names.get(row.area, (row.area, None))
+def _item(row: Any, known: Names, *, rest: bool) -> Item:
+    name, grid_id = known.areas.get(row.area, (row.area, None))
     if rest:  # its clearest parts have items of their own; this one counts what they leave
         name = f"{name}其余地方"
     clock = Clock(row.clock)
     return Item(
         id=row.id, year=row.year, level=row.level, area=row.area, area_name=name, category=row.category,
-        category_name=code_list.name(row.category),
-        department=code_list.department(row.category),
+        category_name=known.categories.name(row.category),
+        department=known.categories.department(row.category),
         clock=clock, clock_name=CLOCK_NAMES[clock], start_on=row.start_on, peak_on=row.peak_on,
         end_on=row.end_on, act_by=row.act_by, lead_days=row.lead_days, lead_learnt=row.lead_learnt,
         expected=row.expected, expected_low=row.expected_low, expected_high=row.expected_high,
         usual=row.usual, ratio=row.ratio, q=row.q, confidence=confidence(row.q), years=row.years,
         stable=row.stable, cut=row.cut, action=row.action,
-        chief=None if grid_id is None else chiefs.get(grid_id),
+        chief=None if grid_id is None else known.chiefs.get(grid_id),
     )  # fmt: skip
 
 

@@ -29,8 +29,6 @@ LEVELS = {"grid": "网格", "village": "村社区", "town": "镇街"}
 # Metres, and decimals of a degree (1 m): finer than a screen shows of a city. What browsers draw is rounded
 # to two of those units: with shared edges written once, a thousand grids are then 140 KB over the wire.
 TOLERANCE, DECIMALS, STEP = 15.0, 5, 2
-# Yesterday's territory is of use to requests under way; older ones are not.
-KEPT = 3
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north
 
@@ -144,13 +142,13 @@ FORMS: dict[str, Callable[..., dict[str, Any]]] = {
     "topojson": partial(topology, step=STEP),
 }
 
-_kept: Kept[Territory] = Kept(KEPT, alone=True)
+_kept: Kept[Territory] = Kept(1, alone=True)
 
 
 def territory(connection: Connection) -> Territory:
     """Return the territory of today and the newest data, read anew only when one of them changed."""
     version = f"{hotspots.data_version(connection)}-{date.today().isoformat()}"
-    return _kept.get((str(connection.engine.url), version), lambda: _read(connection, version))
+    return _kept.get(str(connection.engine.url), lambda: _read(connection, version), version)
 
 
 def city_name() -> str:

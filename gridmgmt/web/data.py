@@ -59,8 +59,10 @@ def _outlines(form: str, kind: str) -> Response:
     if "gzip" not in request.accept_encodings:
         text = here.outlines(form, level, own_area(), own=own_staff())
         return tagged(Response(text, mimetype=kind), *versions)
-    key = (*versions, own_area(), own_staff(), str(reader().url))
-    packed = _packed.get(key, lambda: _gzipped(here.outlines(form, level, own_area(), own=own_staff())))
+    key = (form, level, own_area(), own_staff(), str(reader().url))
+    packed = _packed.get(
+        key, lambda: _gzipped(here.outlines(form, level, own_area(), own=own_staff())), here.version
+    )
     answer = Response(packed, mimetype=kind)
     answer.headers["Content-Encoding"] = "gzip"
     answer.vary.add("Accept-Encoding")

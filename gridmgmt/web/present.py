@@ -54,8 +54,8 @@ def expected(
         run = seasonal.run_of(connection, year)
     except NotFoundError:
         return None
-    key = (str(connection.engine.url), run.id, here.version, category)
-    codes, cells = _kept.get(key, lambda: _cells(connection, run, category))
+    key = (str(connection.engine.url), run.id, category)
+    codes, cells = _kept.get(key, lambda: _cells(connection, run, category), here.version)
     found: dict[str, float] = defaultdict(float)
     for code, value in zip(codes, cells[:, xun].tolist(), strict=True):
         found[code[: DIGITS[level]]] += value

@@ -97,8 +97,8 @@ def read(
     """Return the strip of a place as asked; `own_area` is where the way up ends."""
     level = _level(asked)
     read_rows = _category_rows if level == "category" else _area_rows
-    key = (str(connection.engine.url), run.id, here.version, asked.place, asked.category, asked.grids)
-    found = _kept.get(key, lambda: read_rows(connection, run, here, asked))
+    key = (str(connection.engine.url), run.id, asked.place, asked.category, asked.grids)
+    found = _kept.get(key, lambda: read_rows(connection, run, here, asked), here.version)
     rows = [_hidden(row, here, asked) for row in found]
     known = [cell for row in rows if row.cells for cell in row.cells if cell >= LEAST]
     rows.sort(key=lambda row: (0 if asked.by_code else -row.excess, row.code))

@@ -125,8 +125,8 @@ def leaves(area: str) -> list[tuple[str, str, str | None]]:
     """
     engine, town = reader(), area[: DIGITS["town"]]
     with engine.connect() as connection:
-        key = (str(engine.url), town, china_today(), code_lists.version(connection))
-        return _leaves.get(key, lambda: intake.leaves(connection, town))
+        state = (china_today(), code_lists.version(connection))
+        return _leaves.get((str(engine.url), town), lambda: intake.leaves(connection, town), state)
 
 
 def groups(found: list[tuple[str, str, str | None]]) -> dict[str, list[tuple[str, str]]]:

@@ -21,7 +21,6 @@ from gridmgmt.web.tile_encoding import EXTENT, MARGIN
 
 # Side of the smallest corner that is drawn, in units of a tile: three quarters of a pixel of a screen.
 TOLERANCE = 6.0
-KEPT = 2
 # Base grids are a coverage; the others lie over it.
 KINDS = ("base", "special", "micro")
 # Layers of the table `map_layer`, by what tiles call them.
@@ -109,12 +108,12 @@ def to_units(shapes: Shapes, z: int) -> Shapes:
     return moved
 
 
-_kept: Kept[Ground] = Kept(KEPT, alone=True)
+_kept: Kept[Ground] = Kept(1, alone=True)
 
 
 def ground(engine: Engine, version: str) -> Ground:
     """Return the ground of a version, read once a worker; `version` names the data and the day."""
-    return _kept.get((str(engine.url), version), lambda: _read(engine))
+    return _kept.get(str(engine.url), lambda: _read(engine), version)
 
 
 def _read(engine: Engine) -> Ground:

@@ -41,8 +41,10 @@ def matrix() -> Response:
         known = tagged(Response(), *versions)
         if known.status_code == 304:
             return known
-        key = (str(connection.engine.url), *versions, own_area())
-        answer = _texts.get(key, lambda: json.dumps(_counts(connection, here, choice), separators=(",", ":")))
+        key = (str(connection.engine.url), *versions[1:], own_area())
+        answer = _texts.get(
+            key, lambda: json.dumps(_counts(connection, here, choice), separators=(",", ":")), here.version
+        )
     return tagged(Response(answer, mimetype="application/json"), *versions)
 
 
@@ -51,9 +53,9 @@ def _counts(connection: Connection, here: Territory, choice: Choice) -> dict[str
     run = choice.run
     if run is None:
         return {"from": None, "to": None, "total": [], "areas": {}}
-    key = (str(connection.engine.url), here.version, run.start, run.end)
+    key = (str(connection.engine.url), run.start, run.end)
     try:
-        located = _located.get(key, lambda: cube.locate(connection, run.start, run.end))
+        located = _located.get(key, lambda: cube.locate(connection, run.start, run.end), here.version)
     except SetupError:  # no grids: nothing to count on
         return {"from": None, "to": None, "total": [], "areas": {}}
     bins = _bin(run.end, run.start.year) + 1

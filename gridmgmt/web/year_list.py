@@ -1,4 +1,4 @@
-"""The seasonal list as pages read it: kept for a minute, because every page of it needs the whole year."""
+"""The seasonal list as pages read it: kept, because every page of it needs the whole year."""
 
 import time
 from collections.abc import Collection
@@ -6,16 +6,16 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from gridmgmt.errors import NotFoundError
-from gridmgmt.incidents import service as incidents
 from gridmgmt.seasonal import stored
-from gridmgmt.seasonal.stored import Item, YearList
+from gridmgmt.seasonal.stored import Item, Names, YearList
 from gridmgmt.web.areas import territory
 from gridmgmt.web.kept import Kept
 
 # A chief or a category renamed shows after this many seconds; a list built anew at once.
 KEPT_SECONDS = 60
 
-KEPT: Kept[YearList] = Kept(6)
+KEPT: Kept[YearList] = Kept(6, alone=True)
+NAMES: Kept[Names] = Kept(1)
 
 
 def items(
@@ -26,10 +26,11 @@ def items(
         run = stored.run_of(connection, year).id
     except NotFoundError:
         return []
-    minute = int(time.monotonic() / KEPT_SECONDS)
-    key = (str(connection.engine.url), year, run, territory(connection).version, minute)
-    found = KEPT.get(key, lambda: stored.year_list(connection, year)).speaking_for(areas)
+    where, minute = str(connection.engine.url), int(time.monotonic() / KEPT_SECONDS)
+    known = NAMES.get(where, lambda: stored.names(connection), (territory(connection).version, minute))
+    kept = KEPT.get((where, year), lambda: stored.year_list(connection, year, known), (run, known))
+    found = kept.speaking_for(areas)
     if category is None:
         return found
-    codes = incidents.categories(connection).below(category)
+    codes = known.categories.below(category)
     return [item for item in found if item.category in codes]

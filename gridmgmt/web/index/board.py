@@ -33,10 +33,10 @@ pages = Blueprint("index", __name__, url_prefix="/index")
 # Levels that are ranked; the city has no other city beside it.
 RANKED = (Level.TOWN, Level.DEPARTMENT)
 
-# The boards are kept beside, so that the keys, which are their identities, stay theirs.
 # How parts make a whole.
 WAY_NAMES = {Way.ARITHMETIC: "加权平均", Way.GEOMETRIC: "几何平均"}
 
+# With the boards: while they are kept, their identities stay theirs.
 _shares: Kept[tuple[SpanBoard, RankShares]] = Kept(40)
 
 
@@ -85,8 +85,9 @@ def home() -> Any:
 
 def shares_of(seen: Seen) -> RankShares:
     """Return how firm the places of a period are."""
-    key = tuple(id(board) for board in seen.now.boards)
-    return _shares.get(key, lambda: (seen.now, robust.ranks(seen.now)))[1]
+    key = (seen.now.level, *(board.month for board in seen.now.boards))
+    state = [id(board) for board in seen.now.boards]
+    return _shares.get(key, lambda: (seen.now, robust.ranks(seen.now)), state)[1]
 
 
 def _rows(connection: Connection, asked: Chosen, seen: Seen, shares: RankShares) -> list[Row]:

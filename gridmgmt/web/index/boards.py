@@ -90,8 +90,9 @@ def boards(connection: Connection, months: Sequence[date], level: Level, seen: S
     where, members = str(connection.engine.url), tuple(stored.units(connection, level))
     return [
         _boards.get(
-            (where, month, level, stamps[month], members),
+            (where, month, level),
             partial(stored.board, connection, month, level, members),
+            (stamps[month], members),
         )
         for month in wanted
     ]
