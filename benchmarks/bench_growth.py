@@ -174,11 +174,12 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         sizes = [row["matters"] for row in mine]
         right.semilogx(sizes, [row["largest_mb"] for row in mine], style, markersize=4, label=name)
     left.set(
-        xlabel="matters", ylabel="matters a second of processor", title="circles: one process; squares: Dask"
-    )
+        xlabel="matters", ylabel="matters a second of processor", title="circles: one process; squares: Dask",
+        ylim=(6e3, None),
+    )  # fmt: skip
     right.set(xlabel="matters", ylabel="MB", title="largest process", ylim=(0, None))
-    for each in (left, right):
-        each.legend(fontsize=7)
+    left.legend(fontsize=7, ncols=3, loc="lower right")
+    right.legend(fontsize=7)
     figure.savefig(path, dpi=90)
 
 
