@@ -10,9 +10,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from jinja2 import Environment, FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 from sqlalchemy import Engine
 
 from gridmgmt.cli.database import bring_up
+from gridmgmt.db import passwords
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
 
@@ -24,6 +29,27 @@ TEMPLATE = "test_template"
 # What a run's databases take at most, with room for others.
 IN_MEMORY_BYTES = 8 << 30
 _numbers = itertools.count(1)
+
+
+class Compiled(FileSystemBytecodeCache):
+    """Keeps compiled templates; those of another language are compiled with an extension."""
+
+    def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
+        return super().get_bucket(environment, f"{sorted(environment.extensions)} {name}", filename, source)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_hasher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PasswordHasher]:
+    """Hash passwords in no time and compile a template once, for a thousand sign-ins and applications.
+
+    Gives what hashes passwords otherwise.
+    """
+    compiled = Compiled(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        slow = passwords._hasher
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": compiled})
+        yield slow
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import hashlib
 from datetime import date, timedelta
 
 import pytest
+from argon2 import PasswordHasher, Type
 from sqlalchemy import Engine, text
 
 from gridmgmt.db import identity, passwords, sessions
@@ -133,6 +134,15 @@ def test_the_old_password_is_no_new_one(chief: Engine) -> None:
     with pytest.raises(InputError) as why_not:
         accounts.own_password(chief, "chief", PASSWORD, b"")
     assert why_not.value.found == "the old one"
+
+
+def test_a_hash_takes_the_memory_and_rounds_that_make_guessing_dear(slow_hasher: PasswordHasher) -> None:
+    # OWASP's password storage cheat sheet: Argon2id with 19 MiB, two rounds, one lane at the least.
+    assert slow_hasher.type is Type.ID
+    assert slow_hasher.memory_cost >= 19 * 1024
+    assert slow_hasher.time_cost >= 2
+    assert slow_hasher.hash_len >= 32
+    assert slow_hasher.salt_len >= 16
 
 
 def test_generated_passwords_are_kept_with_a_quick_hash_until_they_are_used(chief: Engine) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from gridmgmt.config import Oidc, Settings
 from gridmgmt.db import accounts as stored
-from gridmgmt.db import identity, passwords
+from gridmgmt.db import identity
 from gridmgmt.db.models import ADMINISTRATORS, Role
 from gridmgmt.errors import ConflictError, InputError, NotFoundError
 from gridmgmt.privacy import accounts, factors
@@ -50,15 +50,6 @@ def with_settings(city: Engine, tmp_path: Path) -> Iterator[Made]:
     yield make
     for app in made:
         app.extensions[EXTENSION].dispose()
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashes(city: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some two hundred sign-ins: how slow a hash is, is tested in test_sessions."""
-    monkeypatch.setattr(passwords, "_hasher", passwords._quick)
-    with city.begin() as connection:
-        quick = {"hash": passwords.hashed(small_city.PASSWORD)}
-        connection.execute(text("UPDATE account SET password_hash = :hash"), quick)
 
 
 def post(client: FlaskClient, path: str, page: str = "", **form: object) -> object:

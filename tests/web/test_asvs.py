@@ -29,16 +29,6 @@ from .test_attacks import _filled, _pages
 AsRole = Callable[[Role | None], FlaskClient]
 
 
-@pytest.fixture
-def city(city: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """The small city with quick hashes: how slow a hash is, is tested in test_sessions."""
-    monkeypatch.setattr(passwords, "_hasher", passwords._quick)
-    with city.begin() as connection:
-        quick = {"hash": passwords.hashed(small_city.PASSWORD)}
-        connection.execute(text("UPDATE account SET password_hash = :hash"), quick)
-    return city
-
-
 SECURE = {"X-Forwarded-Proto": "https", "Referer": "https://localhost/login"}
 
 

@@ -77,6 +77,7 @@
     made.handles = [0, 1].map(function (end) {
       var handle = element("div", "times-handle");
       handle.tabIndex = 0;
+      handle.hidden = true; // until there is something to slide along
       handle.setAttribute("role", "slider");
       handle.setAttribute("aria-label", end ? "时段的终点" : "时段的起点");
       handle.addEventListener("keydown", function (event) { nudge(end, event); });
@@ -135,6 +136,7 @@
     ui.window.style.left = ends[0] / n * 100 + "%";
     ui.window.style.width = (ends[1] - ends[0]) / n * 100 + "%";
     ui.handles.forEach(function (handle, end) {
+      handle.hidden = false;
       handle.style.left = ends[end] / n * 100 + "%";
       handle.setAttribute("aria-valuemin", 0);
       handle.setAttribute("aria-valuemax", n - 1);
