@@ -15,7 +15,7 @@ from gridmgmt.grids import service as grids
 from gridmgmt.grids.assign import PointAssigner
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.incidents import pool
-from gridmgmt.seasonal import clocks, stored
+from gridmgmt.seasonal import clocks
 from gridmgmt.seasonal.models import SeasonalItem
 from gridmgmt.seasonal.stored import Item, ListRun
 
@@ -93,7 +93,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Pool:
+class Told:
     """Matters of a category inside the period of a list, n of them, and which opened a problem."""
 
     day: np.ndarray  # (n,) datetime64[D]
@@ -103,29 +103,19 @@ class _Pool:
     first: np.ndarray  # (n,) bool
 
 
-def item(connection: Connection, number: int, areas: Collection[str] | None = None) -> Item | None:
-    """Return one item by its number, None when it is not one of these areas (None for all)."""
-    query = select(SeasonalItem.year, SeasonalItem.category).where(SeasonalItem.id == number)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    found = stored.items(connection, row.year, areas, row.category)
-    return next((each for each in found if each.id == number), None)
-
-
 def read(
     connection: Connection,
     one: Item,
     run: ListRun,
+    matters: Told,
     *,
     beside: Sequence[str] = (),
     spots_in: Collection[str] = (),
 ) -> Evidence:
     """Return what an item rests on; problems are placed on the map inside `spots_in` alone.
 
-    Two queries: the matters of the category in the list's period, and the areas listed for the same season.
+    `matters` are those of its category and list (`told`).
     """
-    matters = _pool(connection, one.category, run)
     listed = _listed(connection, one)
     apart = tuple(sorted(code for code in listed if code.startswith(one.area) and code != one.area))
     mine = _within(matters.grid, [one.area]) & ~_within(matters.grid, apart)
@@ -223,7 +213,8 @@ def alike(code: str, sizes: Mapping[str, tuple[int, float]], number: int = ALIKE
     return sorted(nearest, key=lambda each: (thinner(each), each))[:number]
 
 
-def _pool(connection: Connection, category: str, run: ListRun) -> _Pool:
+def told(connection: Connection, category: str, run: ListRun) -> Told:
+    """Return the matters of a category in the period of a list, on today's grids."""
     # In the order of the list's own reading, so that the same matter of a fold is the first one.
     query = text(
         "SELECT occurred_on - DATE '1970-01-01', ST_X(geom), ST_Y(geom) FROM incident"
@@ -238,7 +229,7 @@ def _pool(connection: Connection, category: str, run: ListRun) -> _Pool:
     grid = PointAssigner(today.codes, today.geometries).assign(x, y)
     opened = pool.problems(x, y, np.zeros(len(x), dtype=np.int64), days)
     codes = np.array([*today.codes, ""])
-    return _Pool(days, x, y, codes[grid], opened == np.arange(len(x)))
+    return Told(days, x, y, codes[grid], opened == np.arange(len(x)))
 
 
 def _listed(connection: Connection, one: Item) -> set[str]:
@@ -282,7 +273,7 @@ def _expected(seasons: Sequence[Season], one: Item, bin_days: int, offsets: np.n
     return np.where(within, mean * one.expected / mean[within].sum(), mean)
 
 
-def _beside(code: str, matters: _Pool, inside: np.ndarray, listed: Collection[str]) -> Beside:
+def _beside(code: str, matters: Told, inside: np.ndarray, listed: Collection[str]) -> Beside:
     here = matters.first & _within(matters.grid, [code])
     parts = any(each.startswith(code) for each in listed)
     how = "itself" if code in listed else "parts" if parts else "no"

@@ -206,6 +206,11 @@ def items(
     return year_list(connection, year, names(connection), category).speaking_for(areas)
 
 
+def year_of(connection: Connection, number: int) -> int | None:
+    """Return the year of the list that has an item of this number; None when none has."""
+    return connection.scalar(select(SeasonalItem.year).where(SeasonalItem.id == number))
+
+
 def names(connection: Connection) -> Names:
     """Return the names of every place in force, of every category and chief."""
     areas: dict[str, tuple[str, int | None]] = dict(grids.grid_names(connection))

@@ -18,10 +18,11 @@ from gridmgmt.grids import service as grids
 from gridmgmt.grids.codes import DIGITS
 from gridmgmt.seasonal import evidence as proofs
 from gridmgmt.seasonal import stored as seasonal
-from gridmgmt.seasonal.evidence import Beside, Evidence, Season
+from gridmgmt.seasonal.evidence import Beside, Evidence, Season, Told
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.web import ranking
 from gridmgmt.web.areas import LEVELS, Place, Territory
+from gridmgmt.web.kept import Kept
 from gridmgmt.web.scope import own_area, own_staff
 
 # Who may see where matters were; a planner works with counts alone.
@@ -36,6 +37,8 @@ FINEST = 0.35
 MARGIN = 0.12
 SCALES = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _METRES_A_DEGREE = 111_195.0
+# The matters of a category, read and laid on the grids once for all its items.
+_told: Kept[Told] = Kept(8)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,9 @@ def shown_evidence(connection: Connection, item: Item, here: Territory) -> dict[
     """Return what the evidence of an item shows to who is signed in: chart, map, and areas like its own."""
     run = seasonal.run_of(connection, item.year)
     codes, named = _alike(item, here)
-    found = proofs.read(connection, item, run, beside=codes, spots_in=_open_to_spots(item, here))
+    key = (str(connection.engine.url), run.id, item.category)
+    matters = _told.get(key, lambda: proofs.told(connection, item.category, run), here.version)
+    found = proofs.read(connection, item, run, matters, beside=codes, spots_in=_open_to_spots(item, here))
     since = grids.in_force_since(connection, item.area) if item.level == "grid" else None
     told = [year["told"] for year in item.years if "told" in year]
     return {

@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from gridmgmt.db.models import Role
 from gridmgmt.errors import NotFoundError
 from gridmgmt.grids.codes import DIGITS
-from gridmgmt.seasonal import evidence as proofs
 from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.stored import CONFIDENCE, CategoryVerdict, Item, ListRun
 from gridmgmt.web import strip, year_list
@@ -260,7 +259,7 @@ def evidence(number: int) -> Any:
     """The evidence of one item, for the drawer or as a page of its own."""
     with reader().connect() as connection:
         here = territory(connection)
-        item = proofs.item(connection, number, listed_areas())
+        item = year_list.item(connection, number, listed_areas())
         if item is None:
             raise NotFoundError(f"no list item {number} in the area of {current_user.who.username}")
         shown = shown_evidence(connection, item, here)

@@ -115,8 +115,8 @@ def _to_hand_out(items: Collection[Item], linked: Mapping[int, TaskStatus]) -> i
     """
     if current_user.role not in OFFICES:
         return 0
-    today = china_today()
-    return sum(service.left_because(item, own_area(), linked, today) is None for item in items)
+    today, area = china_today(), own_area()
+    return sum(service.left_because(item, area, linked, today) is None for item in items)
 
 
 # --- handing out

@@ -34,3 +34,10 @@ def items(
         return found
     codes = known.categories.below(category)
     return [item for item in found if item.category in codes]
+
+
+def item(connection: Connection, number: int, areas: Collection[str] | None) -> Item | None:
+    """Return one item by its number, None when it does not speak for these places (None for all)."""
+    year = stored.year_of(connection, number)
+    found = items(connection, year, areas) if year else []
+    return next((each for each in found if each.id == number), None)

@@ -1,5 +1,6 @@
 """The pictures above the list, and what each item of it rests on."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from gridmgmt.calendar import china_today, spring_festival
 from gridmgmt.db.cluster import Cluster
@@ -16,6 +17,7 @@ from gridmgmt.db.models import Role
 from gridmgmt.seasonal import evidence, stored
 from gridmgmt.seasonal.clocks import window_in_year
 from gridmgmt.seasonal.models import Clock
+from gridmgmt.seasonal.stored import Item
 from gridmgmt.web import seasonal, strip, year_list
 from gridmgmt.web.areas import territory
 from gridmgmt.web.databases import EXTENSION
@@ -24,6 +26,7 @@ from . import small_city
 
 AsRole = Callable[[Role | None], FlaskClient]
 YEAR = china_today().year
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +42,12 @@ def with_history(cluster: Cluster, small_city_template: str) -> str:
 @pytest.fixture
 def city(cluster: Cluster, with_history: str) -> Iterator[Engine]:
     """A database of this test's own, with the history in it."""
-    create_database(cluster.url("postgres"), "history_of_one", template=with_history)
-    engine = make_engine(cluster.url("history_of_one"))
+    name = f"history_{next(_numbers)}"  # what a worker keeps is kept by address
+    create_database(cluster.url("postgres"), name, template=with_history)
+    engine = make_engine(cluster.url(name))
     yield engine
     engine.dispose()
-    drop_database(cluster.url("postgres"), "history_of_one")
+    drop_database(cluster.url("postgres"), name)
 
 
 def _page(client: FlaskClient, path: str) -> str:
@@ -56,6 +60,11 @@ def _item(city: Engine, area: str, category: str) -> int:
     query = "SELECT id FROM seasonal_item WHERE area = :a AND category = :c"
     with city.connect() as connection:
         return int(connection.execute(text(query), {"a": area, "c": category}).scalar_one())
+
+
+def _evidence(connection: Connection, item: Item) -> evidence.Evidence:
+    run = stored.run_of(connection, item.year)
+    return evidence.read(connection, item, run, evidence.told(connection, item.category, run))
 
 
 def _bound_to(city: Engine, role: Role, area: str) -> None:
@@ -183,9 +192,9 @@ def test_the_chosen_list_is_the_one_on_the_page(as_role: AsRole) -> None:
 
 def test_years_stand_side_by_side_on_one_scale_with_duplicates_folded(app: Flask, city: Engine) -> None:
     with app.extensions[EXTENSION].reader.connect() as connection:
-        item = evidence.item(connection, _item(city, small_city.MINE, "01"))
+        item = year_list.item(connection, _item(city, small_city.MINE, "01"), None)
         assert item is not None
-        found = evidence.read(connection, item, stored.run_of(connection, YEAR))
+        found = _evidence(connection, item)
     assert [season.year for season in found.seasons] == list(range(YEAR - 4, YEAR))
     assert {(season.inside, season.told) for season in found.seasons} == {(3, 4)}
     for season in found.seasons:
@@ -205,7 +214,7 @@ def test_the_coming_spring_festival_is_laid_over_the_past_ones(app: Flask, city:
             {"s": span.start, "e": span.end, "a": small_city.HOSTILE},
         )
     with app.extensions[EXTENSION].reader.connect() as connection:
-        item = evidence.item(connection, _item(city, small_city.HOSTILE, "01"))
+        item = year_list.item(connection, _item(city, small_city.HOSTILE, "01"), None)
         assert item is not None
         before = (spring_festival(YEAR) - span.start).days
         past = evidence.past_windows(item)
@@ -218,9 +227,9 @@ def test_a_wider_item_counts_what_its_listed_parts_leave(app: Flask, city: Engin
             text("UPDATE seasonal_item SET category = '01' WHERE area = :a"), {"a": small_city.TOWN_2}
         )
     with app.extensions[EXTENSION].reader.connect() as connection:
-        item = evidence.item(connection, _item(city, small_city.TOWN_2, "01"))
+        item = year_list.item(connection, _item(city, small_city.TOWN_2, "01"), None)
         assert item is not None
-        found = evidence.read(connection, item, stored.run_of(connection, YEAR))
+        found = _evidence(connection, item)
     assert found.apart == (small_city.HOSTILE,)
     assert found.by_grid == {}
     assert found.own.inside == (5, 5, 5, 5), "compared with others, all of it counts"
@@ -280,6 +289,7 @@ def test_evidence_says_where_the_lead_comes_from(as_role: AsRole, city: Engine) 
     assert "按类别设定，提前 4 天" in _page(client, f"/seasonal/items/{number}")
     with city.begin() as connection:
         connection.execute(text("UPDATE seasonal_item SET lead_learnt = true, stable = 3"))
+    year_list.KEPT.forget()
     page = _page(client, f"/seasonal/items/{number}")
     assert "由往年数据得出" in page
     assert "4 次里有 3 次结论不变" in page
