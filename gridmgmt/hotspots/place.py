@@ -16,8 +16,8 @@ import shapely
 from sqlalchemy import Connection, text
 
 from gridmgmt import calendar
-from gridmgmt.grids import service as grids
 from gridmgmt.grids.assign import PointAssigner
+from gridmgmt.grids.service import GridSet
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 
 
@@ -30,11 +30,10 @@ class Years:
 
 
 class Place:
-    """One area on the boundaries of today; reads with the reader's rights."""
+    """One area on the boundaries of `today`, the grids in force; reads with the reader's rights."""
 
-    def __init__(self, connection: Connection, area: str) -> None:
+    def __init__(self, connection: Connection, area: str, today: GridSet) -> None:
         self.connection = connection
-        today = grids.grids_in_force(connection)
         self._mine = np.array([code.startswith(area) for code in today.codes], dtype=bool)
         self._today = today
         self._ids = today.ids[self._mine].tolist()

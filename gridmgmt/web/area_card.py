@@ -118,7 +118,7 @@ def _place(here: Territory, code: str) -> Place:
 def _shown(
     connection: Connection, here: Territory, place: Place, choice: Choice, line: Line | None
 ) -> dict[str, Any]:
-    few, ground = place.few(own=own_staff()), Ground(connection, place.code)
+    few, ground = place.few(own=own_staff()), Ground(connection, place.code, here.grids)
     known = incidents.categories(connection)
     within = known.below(choice.category) if choice.category else None
     return {

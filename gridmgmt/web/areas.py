@@ -78,6 +78,7 @@ class Territory:
     places: dict[str, dict[str, Place]]  # level -> code -> place
     layers: str  # rivers, roads and what else helps to read the map, as GeoJSON text
     context: tuple[str, ...]  # the names of those layers
+    grids: grids.GridSet  # those in force, with their exact outlines
     encoded: dict[tuple[str, str, str, bool], str] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
@@ -178,7 +179,7 @@ def _read(connection: Connection, version: str) -> Territory:
     layers = grids.layers(connection)
     context = tuple(dict.fromkeys(each["properties"]["layer"] for each in layers["features"]))
     text = json.dumps(layers, ensure_ascii=False, separators=(",", ":"))
-    return Territory(version, county, places, text, context)
+    return Territory(version, county, places, text, context, today)
 
 
 def _dissolved(rows: list[tuple[Any, ...]], digits: int, names: dict[str, str]) -> list[tuple[Any, ...]]:

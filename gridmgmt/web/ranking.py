@@ -16,6 +16,7 @@ from gridmgmt.hotspots.stored import AreaResult, Run
 from gridmgmt.web import language
 from gridmgmt.web.areas import Place, Territory
 from gridmgmt.web.choice import Choice
+from gridmgmt.web.kept import Kept
 
 CLASSES = 5
 # Below this expectation one matter more or less changes the colour: the map hatches such areas, unless they
@@ -43,6 +44,8 @@ PATTERN_WORDS = {
     "new": "新增", "growing": "增强", "lasting": "持续", "seasonal": "每年回来", "now_and_then": "时有时无",
     "fading": "减弱", "cold": "偏少",
 }  # fmt: skip
+# What a run found never changes, and every map and card reads a thousand areas of it.
+_results: Kept[list[AreaResult]] = Kept(12)
 _LOOK_OF = {pattern.name.lower(): look for look, those in PATTERN_LOOKS.items() for pattern in those}
 
 
@@ -190,5 +193,7 @@ def of_choice(
     """Return the lines of a chosen view inside an area; none where nothing has been analysed yet."""
     if choice.run is None:
         return []
-    found = hotspots.results(connection, choice.run.id, choice.category)
+    run, category = choice.run.id, choice.category
+    key = (str(connection.engine.url), run, category)
+    found = _results.get(key, lambda: hotspots.results(connection, run, category))
     return lines(found, here.inside(choice.level, area), own=own)

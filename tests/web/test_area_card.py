@@ -139,16 +139,18 @@ def test_the_years_are_counted_on_todays_boundary_as_a_run_counts_them(as_role: 
         for code in (MINE, MINE[:12], TOWN_1, TOWN_2):
             mine = np.array([each.startswith(code) for each in located.grids.codes])
             there = (located.grid >= 0) & mine[located.grid]
-            found = Place(connection, code).years(years)
+            found = Place(connection, code, located.grids).years(years)
             by_year = [
                 int((there & (located.day.astype("datetime64[Y]") == np.datetime64(str(y)))).sum())
                 for y in years
             ]
             assert found.counts.sum(axis=1).tolist() == by_year
             assert by_year[0] > 0
-        mine_only = Place(connection, MINE).categories(date(YEAR - 1, 1, 1), date(YEAR - 1, 12, 31))
+        mine_only = Place(connection, MINE, located.grids).categories(
+            date(YEAR - 1, 1, 1), date(YEAR - 1, 12, 31)
+        )
         assert mine_only == {"01": 5}
-        assert Place(connection, MINE).years(years, ["01"]).counts[:, 33:].sum() == 4 * 4
+        assert Place(connection, MINE, located.grids).years(years, ["01"]).counts[:, 33:].sum() == 4 * 4
 
 
 def test_the_usual_range_is_as_wide_as_the_past_years_scattered() -> None:
