@@ -99,8 +99,19 @@ class Told:
     day: np.ndarray  # (n,) datetime64[D]
     lon: FloatArray  # (n,)
     lat: FloatArray  # (n,)
-    grid: np.ndarray  # (n,) code of today's grid, '' for none
+    grid: np.ndarray  # (n,) which of `codes`
     first: np.ndarray  # (n,) bool
+    codes: np.ndarray  # of today's grids, and '' for none as the last
+
+    def within(self, areas: Collection[str]) -> np.ndarray:
+        """Return which matters lie in one of these areas, a mask (n,)."""
+        inside = np.zeros(len(self.codes), dtype=bool)
+        for digits in {len(area) for area in areas}:
+            inside |= np.isin(
+                self.codes.astype(f"U{digits}"), [area for area in areas if len(area) == digits]
+            )
+        found: np.ndarray = inside[self.grid]
+        return found
 
 
 def read(
@@ -118,7 +129,7 @@ def read(
     """
     listed = _listed(connection, one)
     apart = tuple(sorted(code for code in listed if code.startswith(one.area) and code != one.area))
-    mine = _within(matters.grid, [one.area]) & ~_within(matters.grid, apart)
+    mine = matters.within([one.area]) & ~matters.within(apart)
     spans = past_windows(one)
     inside = np.zeros((len(spans), len(matters.day)), dtype=bool)
     for row, (_, span) in zip(inside, spans, strict=True):
@@ -133,8 +144,8 @@ def read(
         for (year, span), row in zip(spans, inside, strict=True)
     )  # fmt: skip
     shown = matters.first & inside.any(axis=0) & mine
-    codes, counts = np.unique(matters.grid[shown], return_counts=True)
-    placed = shown & _within(matters.grid, spots_in)
+    codes, counts = np.unique(matters.codes[matters.grid[shown]], return_counts=True)
+    placed = shown & matters.within(spots_in)
     gathered, side = spots(matters.lon[placed], matters.lat[placed])
     return Evidence(
         bin_days=bin_days,
@@ -228,8 +239,8 @@ def told(connection: Connection, category: str, run: ListRun) -> Told:
     today = grids.grids_in_force(connection)
     grid = PointAssigner(today.codes, today.geometries).assign(x, y)
     opened = pool.problems(x, y, np.zeros(len(x), dtype=np.int64), days)
-    codes = np.array([*today.codes, ""])
-    return Told(days, x, y, codes[grid], opened == np.arange(len(x)))
+    first = opened == np.arange(len(x))
+    return Told(days, x, y, grid.astype(np.int32), first, np.array([*today.codes, ""]))
 
 
 def _listed(connection: Connection, one: Item) -> set[str]:
@@ -240,14 +251,6 @@ def _listed(connection: Connection, one: Item) -> set[str]:
         SeasonalItem.start_on == one.start_on,
     )
     return set(connection.scalars(query))
-
-
-def _within(codes: np.ndarray, areas: Collection[str]) -> np.ndarray:
-    """Return which grids lie in one of these areas, a mask of the shape of `codes`."""
-    inside = np.zeros(len(codes), dtype=bool)
-    for digits in {len(area) for area in areas}:
-        inside |= np.isin(codes.astype(f"U{digits}"), [area for area in areas if len(area) == digits])
-    return inside
 
 
 def _counts(day: np.ndarray, start: date, bin_days: int, offsets: np.ndarray, run: ListRun) -> FloatArray:
@@ -274,7 +277,7 @@ def _expected(seasons: Sequence[Season], one: Item, bin_days: int, offsets: np.n
 
 
 def _beside(code: str, matters: Told, inside: np.ndarray, listed: Collection[str]) -> Beside:
-    here = matters.first & _within(matters.grid, [code])
+    here = matters.first & matters.within([code])
     parts = any(each.startswith(code) for each in listed)
     how = "itself" if code in listed else "parts" if parts else "no"
     return Beside(code, tuple(int(row) for row in (inside & here).sum(axis=1)), how)

@@ -38,7 +38,7 @@ MARGIN = 0.12
 SCALES = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _METRES_A_DEGREE = 111_195.0
 # The matters of a category, read and laid on the grids once for all its items.
-_told: Kept[Told] = Kept(8)
+_told: Kept[Told] = Kept(16)
 
 
 @dataclass(frozen=True)
