@@ -11,8 +11,8 @@ from datetime import date, timedelta
 import numpy as np
 from sqlalchemy import Connection, select, text
 
-from gridmgmt.grids import service as grids
 from gridmgmt.grids.assign import PointAssigner
+from gridmgmt.grids.service import GridSet
 from gridmgmt.hotspots.statistics.kernels import FloatArray
 from gridmgmt.incidents import pool
 from gridmgmt.seasonal import clocks
@@ -224,7 +224,7 @@ def alike(code: str, sizes: Mapping[str, tuple[int, float]], number: int = ALIKE
     return sorted(nearest, key=lambda each: (thinner(each), each))[:number]
 
 
-def told(connection: Connection, category: str, run: ListRun) -> Told:
+def told(connection: Connection, category: str, run: ListRun, today: GridSet) -> Told:
     """Return the matters of a category in the period of a list, on today's grids."""
     # In the order of the list's own reading, so that the same matter of a fold is the first one.
     query = text(
@@ -236,7 +236,6 @@ def told(connection: Connection, category: str, run: ListRun) -> Told:
     day, lon, lat = zip(*rows, strict=True) if rows else ((), (), ())
     days = np.array(day, dtype=np.int64).astype("datetime64[D]")
     x, y = np.array(lon, dtype=float), np.array(lat, dtype=float)
-    today = grids.grids_in_force(connection)
     grid = PointAssigner(today.codes, today.geometries).assign(x, y)
     opened = pool.problems(x, y, np.zeros(len(x), dtype=np.int64), days)
     first = opened == np.arange(len(x))

@@ -133,7 +133,7 @@ def shown_evidence(connection: Connection, item: Item, here: Territory) -> dict[
     run = seasonal.run_of(connection, item.year)
     codes, named = _alike(item, here)
     key = (str(connection.engine.url), run.id, item.category)
-    matters = _told.get(key, lambda: proofs.told(connection, item.category, run), here.version)
+    matters = _told.get(key, lambda: proofs.told(connection, item.category, run, here.grids), here.version)
     found = proofs.read(connection, item, run, matters, beside=codes, spots_in=_open_to_spots(item, here))
     since = grids.in_force_since(connection, item.area) if item.level == "grid" else None
     told = [year["told"] for year in item.years if "told" in year]

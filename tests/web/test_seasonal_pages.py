@@ -14,6 +14,7 @@ from gridmgmt.calendar import china_today, spring_festival
 from gridmgmt.db.cluster import Cluster
 from gridmgmt.db.engine import create_database, drop_database, make_engine
 from gridmgmt.db.models import Role
+from gridmgmt.grids.service import grids_in_force
 from gridmgmt.seasonal import evidence, stored
 from gridmgmt.seasonal.clocks import window_in_year
 from gridmgmt.seasonal.models import Clock
@@ -64,7 +65,8 @@ def _item(city: Engine, area: str, category: str) -> int:
 
 def _evidence(connection: Connection, item: Item) -> evidence.Evidence:
     run = stored.run_of(connection, item.year)
-    return evidence.read(connection, item, run, evidence.told(connection, item.category, run))
+    matters = evidence.told(connection, item.category, run, grids_in_force(connection))
+    return evidence.read(connection, item, run, matters)
 
 
 def _bound_to(city: Engine, role: Role, area: str) -> None:
