@@ -26,6 +26,14 @@ from tests.db.matter_world import World
 NAME, PHONE = "欧阳小明", "15400000001"
 SOMEBODY = (PartyTold(PartyPart.COMPLAINANT, NAME, "154-0000 0001"), PartyTold(PartyPart.RESPONDENT, "王某"))
 
+# Of every kind, all on one day.
+MANY = """
+    INSERT INTO incident
+        (source, external_id, category, occurred_at, occurred_on, reported_at, geom, status, digest)
+    SELECT source, k.code || n, k.code, occurred_at, occurred_on, reported_at, geom, status, digest
+    FROM incident, category k, generate_series(1, 500) AS n
+"""
+
 
 @pytest.fixture
 def world(engine: Engine) -> Iterator[World]:
@@ -209,10 +217,11 @@ def test_over_the_border_the_place_shows_and_the_number_does_not(world: World) -
     assert (shown.metres, shown.number, shown.linkable) == (0, None, False)
 
 
-def test_likely_duplicates_are_found_by_an_index(world: World) -> None:
+def test_likely_duplicates_are_found_by_an_index_among_the_many_of_other_kinds(world: World) -> None:
     world.take_in()
-    with world.owner.connect() as connection:
-        connection.execute(text("SET enable_seqscan = off"))
+    with world.owner.begin() as connection:
+        connection.execute(text(MANY))
+        connection.execute(text("ANALYZE incident"))
         place = {"category": w.NOISE, "lon": 114.0, "lat": 33.0, "day": china_today()}
         bound = place | {"days": 14, "metres": 50, "most": 8}
         plan = "\n".join(connection.execute(text(f"EXPLAIN {duplicates._NEAR.text}"), bound).scalars())
