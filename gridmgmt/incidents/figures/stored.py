@@ -43,9 +43,8 @@ def figures(
         names = Names(connection, question)
         _plan(connection)
         matters, bound = _matters(actor, question, names, tuple(by))
-        counts = _grouped(connection, _COUNTS, matters, bound, by)
-        hours = _grouped(connection, _HOURS, matters, bound, [one for one in by if one in hours_by])
-    return _answer(question, _Sums(names, counts, hours), names, by)
+        sums = _Sums(_grouped(connection, matters, bound, by, hours_by))
+    return _answer(question, sums, names, by)
 
 
 def newest_day(connection: Connection) -> date | None:
@@ -127,14 +126,14 @@ def _pairs(connection: Connection, query: str, **bound: object) -> dict[str, str
 
 
 _LEAD = """
-JOIN category k ON k.code = i.category LEFT JOIN (
+LEFT JOIN (
     SELECT DISTINCT ON (case_id) case_id, unit FROM incident_hand
     WHERE part = 'lead' AND status NOT IN ('refused', 'withdrawn') ORDER BY case_id, id DESC
 ) h ON h.case_id = i.id
 """
 _MATTERS = """
 (
-    SELECT {area} AS area, i.category, i.channel, {department} AS department,
+    SELECT {area} AS area, {category} AS category, i.channel, {department} AS department,
         i.reported_at < :start AS before, i.satisfaction, i.status = 'closed' AS closed,
         date_part('month', i.reported_at AT TIME ZONE 'Asia/Shanghai')::integer AS month,
         CASE WHEN i.status = 'closed' AND i.closed_at IS NOT NULL THEN least({most}, greatest(0,
@@ -142,44 +141,44 @@ _MATTERS = """
         CASE WHEN i.status = 'closed' THEN i.closed_at <= i.due_at
             WHEN i.due_at < now() THEN false END AS on_time,
         CASE WHEN i.status <> 'closed' THEN NULL {tiers} END AS tier
-    FROM incident i {joined}
+    FROM incident i JOIN category k ON k.code = i.category {joined}
     WHERE (i.reported_at >= :start AND i.reported_at < :end
         OR i.reported_at >= :start_before AND i.reported_at < :end_before) {narrowed}
 ) AS matter
 """
-_COUNTS = f"""
-SELECT {{sets}} AS sets, before, {{columns}} count(*) AS received, count(*) FILTER (WHERE closed) AS closed,
+# A set with hours has its matters without any under NULL, so that its counts add up to those of one without.
+_GROUPED = f"""
+SELECT {{sets}} AS sets, before, hours, {{columns}}
+    count(*) AS received, count(*) FILTER (WHERE closed) AS closed,
     count(on_time) AS timed, count(*) FILTER (WHERE on_time) AS on_time,
     count(satisfaction) AS asked, count(*) FILTER (WHERE satisfaction >= {SATISFIED}) AS satisfied,
     count(*) FILTER (WHERE tier = 'village') AS village, count(*) FILTER (WHERE tier = 'town') AS town,
     count(*) FILTER (WHERE tier = 'city') AS city
-FROM {{matters}} GROUP BY GROUPING SETS ((before), {{groups}})
-"""
-_HOURS = """
-SELECT {sets} AS sets, before, hours, {columns} count(*) AS matters
-FROM {matters} WHERE hours IS NOT NULL GROUP BY GROUPING SETS ((before, hours), {groups})
+FROM {{matters}} GROUP BY GROUPING SETS ({{groups}})
 """
 
 
 def _plan(connection: Connection) -> None:
-    # Compiling costs more than it saves here, and thousands of small sums fit into memory at once.
-    settings = {"jit": "off", "work_mem": "64MB"}
+    # Compiling costs more than it saves here, and thousands of small sums fit into memory at once, unsorted.
+    settings = {"jit": "off", "work_mem": "64MB", "enable_sort": "off"}
     for name, value in settings.items():
         connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
 
 
 def _grouped(
-    connection: Connection, query: str, matters: str, bound: dict[str, Any], by: Sequence[By]
+    connection: Connection, matters: str, bound: dict[str, Any], by: Sequence[By], hours_by: Sequence[By]
 ) -> Iterable[Any]:
-    """Return rows of a query for the whole and each breakdown; `sets` says by a bit which a row is not of."""
+    """Return rows for the whole and each breakdown; `sets` says by a bit which a row is not of."""
     names = [one.value for one in by]
-    before = "before, hours" if query is _HOURS else "before"
-    statement = query.format(
+    groups = ["(before, hours)"] + [
+        f"(before, hours, {one.value})" if one in hours_by else f"(before, {one.value})" for one in by
+    ]
+    statement = _GROUPED.format(
         sets=f"grouping({', '.join(names)})" if names else "0",
         columns="".join(f"{name}, " for name in names),
         matters=matters,
-        groups=", ".join(f"({before}, {name})" for name in names),
-    ).replace(", )", ")")
+        groups=", ".join(groups),
+    )
     whole = (1 << len(names)) - 1
     kinds = {whole: None} | {whole ^ (1 << place): one for place, one in enumerate(reversed(by))}
     return [(kinds[row.sets], row) for row in connection.execute(text(statement), bound)]
@@ -197,6 +196,7 @@ def _matters(actor: Actor, question: Question, names: Names, by: Sequence[By]) -
     handed = By.DEPARTMENT in by
     query = _MATTERS.format(
         area=area,
+        category="k.code" if names.chosen else "coalesce(k.parent, k.code)",
         department="coalesce(h.unit, k.department)" if handed else "NULL",
         joined=_LEAD if handed else "",
         most=MOST_HOURS,
@@ -230,17 +230,16 @@ _Place = tuple[By | None, str, bool]  # a breakdown, a line of it, whether of th
 class _Sums:
     """Counts and hours by breakdown, line and side of the year."""
 
-    def __init__(
-        self, names: Names, counts: Iterable[tuple[By | None, Any]], hours: Iterable[tuple[By | None, Any]]
-    ) -> None:
+    def __init__(self, rows: Iterable[tuple[By | None, Any]]) -> None:
         self._counts: dict[_Place, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SUMMED, 0))
         self._hours: dict[_Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        for by, row in counts:
-            sums = self._counts[by, _code(by, row, names), row.before]
+        for by, row in rows:
+            place = by, _code(by, row), row.before
+            sums = self._counts[place]
             for name in _SUMMED:
                 sums[name] += getattr(row, name)
-        for by, row in hours:
-            self._hours[by, _code(by, row, names), row.before][row.hours] += row.matters
+            if row.hours is not None:
+                self._hours[place][row.hours] += row.received
 
     def codes(self, by: By) -> set[str]:
         """Return the lines of a breakdown of which there are matters."""
@@ -268,12 +267,8 @@ def _answer(question: Question, sums: _Sums, names: Names, by: Sequence[By]) -> 
     return Answer(question, sums.line(None, "", "合计"), lines)
 
 
-def _code(by: By | None, row: Any, names: Names) -> str:
-    if by is None:
-        return ""
-    if by is By.CATEGORY:
-        return names.group[row.category]
-    value = getattr(row, by.value)
+def _code(by: By | None, row: Any) -> str:
+    value = getattr(row, by.value) if by else None
     return "" if value is None else str(value)
 
 
