@@ -142,6 +142,25 @@ def test_a_matter_with_a_photo_is_told_once_although_the_answer_was_lost(
     _forgive_no_signal(opened)
 
 
+def test_a_signal_that_comes_back_does_not_undo_a_tap(visit: Visitor) -> None:
+    opened = visit(Role.GRID_WORKER, PHONE)
+    page = opened.page
+    opened.go("/grid")
+    _ready(page)
+    page.context.set_offline(True)
+    opened.go("/visits")
+    expect(page.locator("#offline")).to_have_text("离线")
+    page.evaluate("""() => {
+      document.querySelector('.button[href="/grid/report"]').click();
+      window.dispatchEvent(new Event('online'));
+    }""")
+    expect(page.locator("#report .tiles label").first).to_be_visible()
+    opened.go("/visits")
+    page.context.set_offline(False)
+    expect(page.locator("#offline")).to_have_count(0)  # nothing was tapped: the page itself again
+    _forgive_no_signal(opened)
+
+
 def _wait_for(holds: Callable[[], bool], page: Page) -> None:
     for _ in range(200):
         if holds():

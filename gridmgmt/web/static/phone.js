@@ -7,7 +7,7 @@
   var BASE = "gridmgmt-matters", AGAIN = 30e3, PATIENCE = 60e3, MOST = 40, WEEK = 7 * 86400e3;
   var own = window.gridmgmtVisits, element = own.element;
   var box = document.getElementById("told"), user = box && box.dataset.user;
-  var opened = null, waiting = [], sending = false, gone = false, trouble = "", sent = [];
+  var opened = null, waiting = [], sending = false, gone = false, turning = false, trouble = "", sent = [];
 
   // --- the store
 
@@ -172,10 +172,11 @@
 
   // --- beginning
 
-  /* The frame that was kept opens in place of any page; with a signal the page itself is wanted again. */
+  /* The frame that was kept opens in place of any page; with a signal the page itself is wanted again, or the one
+     that was tapped meanwhile: loading this one again would undo the tap. */
   function online() {
     document.body.classList.remove("no-signal");
-    if (document.getElementById("offline")) location.reload();
+    if (document.getElementById("offline") && !turning) location.reload();
   }
 
   async function worker() {
@@ -192,6 +193,7 @@
   document.addEventListener("leaving", function () { gone = true; close(); });
   window.addEventListener("offline", function () { document.body.classList.add("no-signal"); });
   window.addEventListener("online", online);
+  window.addEventListener("beforeunload", function () { turning = true; });
   if (box) {
     window.addEventListener("online", flush);
     setInterval(flush, AGAIN);
