@@ -27,6 +27,13 @@ class Categories:
     def _row(self) -> dict[str, int]:
         return {code: row for row, code in enumerate(self.codes)}
 
+    @cached_property
+    def _under(self) -> dict[str | None, list[str]]:
+        under: dict[str | None, list[str]] = {}
+        for code, parent in zip(self.codes, self.parents, strict=True):
+            under.setdefault(parent, []).append(code)
+        return under
+
     def name(self, code: str) -> str:
         return self.names[self._row[code]]
 
@@ -41,14 +48,18 @@ class Categories:
         parent = self.parent(code)
         return code if parent is None else self.top(parent)
 
+    def tops(self) -> list[str]:
+        """Return the 大类."""
+        return self._under.get(None, [])
+
     def leaves(self) -> list[str]:
         """Return the categories that matters are filed under: those that have none below them."""
-        parents = set(self.parents)
-        return [code for code in self.codes if code not in parents]
+        return [code for code in self.codes if code not in self._under]
 
     def below(self, code: str) -> set[str]:
-        """Return a category's code and all codes under it."""
-        return {each for each in self.codes if each == code or self.top(each) == code}
+        """Return a category's code and all codes under it; nothing for one that is not in the list."""
+        found = {code} & self._row.keys()
+        return found.union(*map(self.below, self._under.get(code, ())))
 
 
 @dataclass(frozen=True)

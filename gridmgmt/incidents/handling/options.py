@@ -27,11 +27,10 @@ class Options:
 
     def groups(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """Return every 大类 as code and name with its 小类; one that has none stands for itself."""
-        names = dict(zip(self.categories.codes, self.categories.names, strict=True))
+        known = self.categories
         return [
-            (top, names[top], [(code, names[code]) for code in sorted(self.categories.below(top) - {top})])
-            for top in names
-            if self.categories.parent(top) is None
+            (top, known.name(top), [(code, known.name(code)) for code in sorted(known.below(top) - {top})])
+            for top in known.tops()
         ]
 
 
