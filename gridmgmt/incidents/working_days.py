@@ -8,9 +8,11 @@ Source: Civil Code of the PRC, articles 201 (the first day does not count; hours
 203 (the last day ends when business closes). docs/methods/handling.md.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from gridmgmt.calendar import CHINA
 from gridmgmt.errors import InputError
@@ -21,7 +23,7 @@ CLOSES = time(17, 30)
 # A matter due on this working day or the next one asks for attention.
 SOON = 1
 _DAY = timedelta(days=1)
-_SATURDAY = 5
+_WEEK, _SATURDAY = 7, 5
 # Farther than this no limit of a matter reaches; a longer way means a wrong date.
 _LONGEST = 4000
 
@@ -69,8 +71,7 @@ class WorkingDays:
         first, last = _local(a).date(), _local(b).date()
         if last < first:
             return -self.between(b, a)
-        days = (first + n * _DAY for n in range(1, (last - first).days + 1))
-        return sum(map(self.is_working, days))
+        return self._until(last) - self._until(first)
 
     def back(self, day: date, days: int) -> date:
         """Return the last day from which, on `day`, at least so many working days have passed."""
@@ -85,6 +86,20 @@ class WorkingDays:
     def missing(self, start: date, end: date) -> list[int]:
         """Return the years from one day to another whose holidays are not known."""
         return [year for year in range(start.year, end.year + 1) if year not in self.known]
+
+    def _until(self, day: date) -> int:
+        """Return the working days from the first day of the year 1, a Monday, to a day."""
+        weeks, rest = divmod(day.toordinal(), _WEEK)
+        weekdays = _SATURDAY * weeks + min(rest, _SATURDAY)
+        return weekdays + bisect_right(self._weekends, day) - bisect_right(self._holidays, day)
+
+    @cached_property
+    def _weekends(self) -> list[date]:
+        return sorted(day for day in self.work if day.weekday() >= _SATURDAY)
+
+    @cached_property
+    def _holidays(self) -> list[date]:
+        return sorted(day for day in self.off - self.work if day.weekday() < _SATURDAY)
 
     def _later(self, day: date, days: int) -> date:
         for _ in range(_LONGEST):
