@@ -40,18 +40,15 @@ def drawing(here: Territory, area: str, lon: float | None, lat: float | None) ->
 
     half = (WIDTH / 2 * span / squeeze, HEIGHT / 2 * span)
     window = shapely.box(middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
-    others = [
-        each
-        for each in here.places["grid"].values()
-        if each.code != area and shapely.intersects(each.shape, window)
-    ]
+    grids = [each.shape for each in here.places["grid"].values() if each.code != area]
+    others = [grids[n] for n in np.flatnonzero(shapely.intersects(grids, window))]
     dot = None
     if lon is not None and lat is not None:
         x, y = pixels(np.array([[lon, lat]]))[0].tolist()
         dot = (round(x, 1), round(y, 1))
     return Drawing(
         _path(shapely.transform(place.shape, pixels)),
-        [_path(shapely.transform(each.shape, pixels)) for each in others],
+        [_path(shapely.transform(each, pixels)) for each in others],
         dot,
     )
 
