@@ -113,7 +113,7 @@ def inbox(connection: Connection, actor: Actor, chosen: Filter, now: datetime, s
     """Return a page of the open matters of an area, the one due first on top."""
     days = holidays.working_days(connection)
     asked = _asked(connection, actor, chosen, "c")
-    joined = "JOIN incident i ON i.id = c.id" if asked.kind or asked.matter else ""
+    joined = "JOIN incident i ON i.id = c.id AND i.status = 'open'" if asked.kind or asked.matter else ""
     conditions = _all("c.open", *asked.place, *asked.number, *asked.case, *asked.kind, *asked.matter)
     bound = asked.bound | {"now": now, "soon": soon(days, now), **_rows(chosen, size)}
     lit = "WHERE light = :light" if chosen.light else ""
@@ -145,7 +145,9 @@ def all_matters(
     """
     days = holidays.working_days(connection)
     asked = _asked(connection, actor, chosen, "i")
-    statement = _LOOKED_THROUGH if asked.case or asked.matter else _FOUND
+    # What a place and a category leave together is found once, and is little enough to be counted then.
+    through = asked.case or asked.matter or (asked.place and chosen.category)
+    statement = _LOOKED_THROUGH if through else _FOUND
     row = connection.execute(
         text(
             statement.format(
@@ -172,11 +174,10 @@ FROM newest
 """
 # Without them nothing is looked through: a page is read off the index of days, and the count in any order.
 _FOUND = f"""
-SELECT ids, n AS found, n AS looked_through FROM (
-    SELECT ARRAY(SELECT i.id FROM incident i WHERE {{found}} ORDER BY i.reported_at DESC, i.id DESC
-            LIMIT :limit OFFSET :offset) AS ids,
-        (SELECT count(*) FROM (SELECT FROM incident i WHERE {{found}} LIMIT {NEWEST}) AS counted) AS n
-) AS page
+SELECT ARRAY(SELECT i.id FROM incident i WHERE {{found}} ORDER BY i.reported_at DESC, i.id DESC
+        LIMIT :limit OFFSET :offset) AS ids,
+    counted.n AS found, counted.n AS looked_through
+FROM (SELECT count(*) AS n FROM (SELECT FROM incident i WHERE {{found}} LIMIT {NEWEST}) AS each) AS counted
 """
 
 
