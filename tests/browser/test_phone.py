@@ -161,6 +161,18 @@ def test_a_signal_that_comes_back_does_not_undo_a_tap(visit: Visitor) -> None:
     _forgive_no_signal(opened)
 
 
+def test_where_the_signal_is_too_weak_to_say_no_a_form_opens_as_it_was_kept(visit: Visitor) -> None:
+    opened = visit(Role.GRID_WORKER, PHONE)
+    page, asked = opened.page, []
+    opened.go("/grid")
+    _ready(page)
+    page.context.route("**/grid/report", lambda route: asked.append(route))  # no answer, not even a refusal
+    page.get_by_role("link", name="上报", exact=True).tap()
+    expect(page.locator("#report .tiles label").first).to_be_visible()
+    assert len(asked) == 1
+    page.context.unroute("**/grid/report")
+
+
 def _wait_for(holds: Callable[[], bool], page: Page) -> None:
     for _ in range(200):
         if holds():

@@ -2,7 +2,7 @@
    of the own grid and no resident's name, and what they load; whoever signs in or out empties it (visits.js too). */
 "use strict";
 
-const CACHE = "gridmgmt-phone", AGAIN = 3600e3;
+const CACHE = "gridmgmt-phone", AGAIN = 3600e3, PATIENCE = 5e3;
 const at = function (path) { return new URL(path, self.location.origin).href; };
 // What is kept, and which addresses it answers for; the frame stands in for every other page.
 const FRAME = at("/grid/offline"), FORMS = [at("/visits/new"), at("/grid/report")], DOORS = ["/login", "/logout"];
@@ -54,14 +54,15 @@ function drop() {
 
 // --- answering
 
+/* Where the signal is too weak even to say no, a form opens as it was kept; any other page may be a file being made. */
 async function page(request, plain) {
-  try {
-    return await fetch(request);
-  } catch (noSignal) {
-    const kept = await caches.match(FORMS.includes(plain) ? plain : FRAME);
-    if (kept) return kept;
-    throw noSignal;
-  }
+  const form = FORMS.includes(plain), kept = await caches.match(form ? plain : FRAME), asked = fetch(request);
+  if (!kept) return asked;
+  return Promise.race(form ? [asked, late()] : [asked]).catch(function () { return kept; });
+}
+
+function late() {
+  return new Promise(function (ok, no) { setTimeout(no, PATIENCE); });
 }
 
 self.addEventListener("install", function () { self.skipWaiting(); });
