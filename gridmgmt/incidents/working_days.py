@@ -68,10 +68,7 @@ class WorkingDays:
 
     def between(self, a: datetime, b: datetime) -> int:
         """Return the working days after the day of `a` up to that of `b`; below 0 when `b` is earlier."""
-        first, last = _local(a).date(), _local(b).date()
-        if last < first:
-            return -self.between(b, a)
-        return self._until(last) - self._until(first)
+        return self._until(_local(b).date()) - self._until(_local(a).date())
 
     def back(self, day: date, days: int) -> date:
         """Return the last day from which, on `day`, at least so many working days have passed."""
