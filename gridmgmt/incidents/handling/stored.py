@@ -113,7 +113,7 @@ def inbox(connection: Connection, actor: Actor, chosen: Filter, now: datetime, s
     """Return a page of the open matters of an area, the one due first on top."""
     days = holidays.working_days(connection)
     asked = _asked(connection, actor, chosen, "c")
-    joined = "JOIN incident i ON i.id = c.id AND i.status = 'open'" if asked.kind or asked.matter else ""
+    joined = f"JOIN incident i ON i.id = c.id AND {STATES['open']}" if asked.kind or asked.matter else ""
     conditions = _all("c.open", *asked.place, *asked.number, *asked.case, *asked.kind, *asked.matter)
     bound = asked.bound | {"now": now, "soon": soon(days, now), **_rows(chosen, size)}
     lit = "WHERE light = :light" if chosen.light else ""
