@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,11 @@ class Territory:
         west, south = boxes[:, :2].min(axis=0)
         east, north = boxes[:, 2:].max(axis=0)
         return float(west), float(south), float(east), float(north)
+
+
+def reaching(places: Sequence[Place], box: Bounds) -> list[Place]:
+    """Return those of the places that reach into a box."""
+    return list(compress(places, shapely.intersects([place.shape for place in places], shapely.box(*box))))
 
 
 def _feature_collection(

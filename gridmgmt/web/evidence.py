@@ -21,7 +21,7 @@ from gridmgmt.seasonal import stored as seasonal
 from gridmgmt.seasonal.evidence import Beside, Evidence, Season, Told
 from gridmgmt.seasonal.stored import Item
 from gridmgmt.web import ranking
-from gridmgmt.web.areas import LEVELS, Place, Territory
+from gridmgmt.web.areas import LEVELS, Place, Territory, reaching
 from gridmgmt.web.kept import Kept
 from gridmgmt.web.scope import own_area, own_staff
 
@@ -218,8 +218,7 @@ def place_map(item: Item, found: Evidence, here: Territory) -> PlaceMap | None:
     limits = _limits([counts[part.code] for part in parts if not part.few(own=own_staff())]) if shaded else []
     shapes = [_shape(part, counts[part.code], limits, found.apart, view, shaded=shaded) for part in parts]
     around = [place for place in here.inside(level, own_area()) if not place.code.startswith(area)]
-    inside = shapely.box(*view.box)
-    context = [place for place in around if shapely.intersects(place.shape, inside)]
+    context = reaching(around, view.box)
     union = shapely.union_all([part.shape for part in parts])
     return PlaceMap(
         width=WIDTH,

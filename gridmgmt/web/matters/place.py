@@ -6,7 +6,7 @@ from math import cos, radians
 import numpy as np
 import shapely
 
-from gridmgmt.web.areas import Territory
+from gridmgmt.web.areas import Territory, reaching
 
 WIDTH, HEIGHT = 320, 200
 # Around the grid so much of its size is shown, and never less than this many degrees.
@@ -39,16 +39,15 @@ def drawing(here: Territory, area: str, lon: float | None, lat: float | None) ->
         return np.column_stack([x, HEIGHT / 2 - (degrees[:, 1] - middle[1]) / span])
 
     half = (WIDTH / 2 * span / squeeze, HEIGHT / 2 * span)
-    window = shapely.box(middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
-    grids = [each.shape for each in here.places["grid"].values() if each.code != area]
-    others = [grids[n] for n in np.flatnonzero(shapely.intersects(grids, window))]
+    window = (middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1])
+    others = reaching([each for each in here.inside("grid") if each.code != area], window)
     dot = None
     if lon is not None and lat is not None:
         x, y = pixels(np.array([[lon, lat]]))[0].tolist()
         dot = (round(x, 1), round(y, 1))
     return Drawing(
         _path(shapely.transform(place.shape, pixels)),
-        [_path(shapely.transform(each, pixels)) for each in others],
+        [_path(shapely.transform(each.shape, pixels)) for each in others],
         dot,
     )
 
