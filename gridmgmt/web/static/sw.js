@@ -56,9 +56,12 @@ function drop() {
 
 /* Where the signal is too weak even to say no, a form opens as it was kept; any other page may be a file being made. */
 async function page(request, plain) {
-  const form = FORMS.includes(plain), kept = await caches.match(form ? plain : FRAME), asked = fetch(request);
-  if (!kept) return asked;
-  return Promise.race(form ? [asked, late()] : [asked]).catch(function () { return kept; });
+  const form = FORMS.includes(plain), asked = fetch(request);
+  try {
+    return await (form ? Promise.race([asked, late()]) : asked);
+  } catch (noSignal) {
+    return (await caches.match(form ? plain : FRAME)) || asked;
+  }
 }
 
 function late() {
